@@ -1,0 +1,251 @@
+"""What every MessageStore keeps. A test case mixes this in and says how to open one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.threads import blockingCallFromThread, deferToThread
+
+from wsmb.errors import Code, StoreError
+from wsmb.interfaces import MessageStore, StoredItem
+
+NAMES = ("Alice", "alice", "alice  ", "ÁLICE", "💬", 'it\'s "50%s" \\ `x`', "1", "x" * 100)
+
+
+def ask(method: Callable[..., None], *arguments: object) -> Deferred[Any]:
+    """Call a method of a store with a `done` that fires the Deferred."""
+    answered: Deferred[Any] = Deferred()
+    method(*arguments, lambda *results: answered.callback(*(results or (None,))))
+    return answered
+
+
+def data_of(items: Sequence[StoredItem]) -> list[bytes]:
+    return [item.data for item in items]
+
+
+class Replay:
+    """Plays one random sequence on a store and on plain lists, and compares."""
+
+    def __init__(self, store: MessageStore, prefix: str) -> None:
+        self.store = store
+        self.prefix = prefix
+        self.waiting: dict[str, list[dict[str, Any]]] = {}
+        self.known: list[dict[str, Any]] = []
+        self.open: list[Deferred[Any]] = []
+        self.wrong: list[object] = []
+
+    def append(self, name: str, texts: list[str]) -> None:
+        rows = [{"data": json.dumps(text).encode(), "id": None} for text in texts]
+        self.waiting.setdefault(name, []).extend(rows)
+
+        def stored(ids: list[int]) -> None:
+            for row, item_id in zip(rows, ids, strict=True):
+                row["id"] = item_id
+            self.known += rows
+
+        answer = ask(self.store.append, self.prefix + name, [row["data"] for row in rows])
+        self.open.append(answer.addCallback(stored))
+
+    def remove(self, picks: list[int]) -> None:
+        gone = [self.known[pick % len(self.known)] for pick in picks] if self.known else []
+        for rows in self.waiting.values():
+            rows[:] = [row for row in rows if not any(row is one for one in gone)]
+        self.store.remove([row["id"] for row in gone])
+
+    def page(self, name: str, pick: int, max_items: int, max_bytes: int) -> None:
+        after_id = self.known[pick % len(self.known)]["id"] if self.known and pick else 0
+        rows = [row for row in self.waiting.get(name, []) if row["id"] is None or row["id"] > after_id]
+        expected, room = [], max_bytes
+        for row in rows[:max_items]:
+            room -= len(row["data"])
+            if expected and room < 0:
+                break
+            expected.append(row)
+
+        def read(items: list[StoredItem]) -> None:
+            if [tuple(item) for item in items] != [(row["id"], row["data"]) for row in expected]:
+                self.wrong.append((name, after_id, max_items, max_bytes, items, expected))
+
+        answer = ask(self.store.page, self.prefix + name, after_id, max_items, max_bytes)
+        self.open.append(answer.addCallback(read))
+
+    async def play(self, steps: list[tuple[Any, ...]]) -> None:
+        for kind, *arguments in steps:
+            if kind == "wait":
+                await gatherResults(self.open)
+            else:
+                getattr(self, kind)(*arguments)
+        await gatherResults(self.open)
+        if self.wrong:
+            raise AssertionError(self.wrong[0])
+
+
+_name = st.sampled_from(NAMES[:4])
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), _name, st.lists(st.text("ab'\"\\%é\n", max_size=8), max_size=4)),
+        st.tuples(st.just("remove"), st.lists(st.integers(0, 30), max_size=4)),
+        st.tuples(
+            st.just("page"), _name, st.integers(0, 30), st.integers(0, 6), st.sampled_from([0, 5, 20, 1000])
+        ),
+        st.tuples(st.just("wait")),
+    ),
+    max_size=30,
+)
+
+
+class StoreContract:
+    """Tests of the guarantees in wsmb.interfaces.MessageStore.
+
+    `open_store` gives an empty store; it is closed after each test.
+    """
+
+    store: MessageStore
+    examples = 40
+
+    def open_store(self) -> MessageStore:
+        raise NotImplementedError
+
+    def setUp(self) -> None:
+        self.store = self.open_store()
+        self.addCleanup(lambda: ask(self.store.close))
+
+    async def keep(self, channel: str, *items: bytes) -> list[int]:
+        return await ask(self.store.append, channel, items)
+
+    async def read(self, channel: str, after_id: int = 0, items: int = 100, size: int = 10**6) -> Any:
+        return await ask(self.store.page, channel, after_id, items, size)
+
+    async def test_items_come_back_in_order_with_ascending_ids(self) -> None:
+        first = await self.keep("sms", b'{"n":1}', b'{"n":2}')
+        second = await self.keep("sms", b'{"n":3}')
+        found = await self.read("sms")
+        self.assertEqual(data_of(found), [b'{"n":1}', b'{"n":2}', b'{"n":3}'])
+        self.assertEqual([item.item_id for item in found], [*first, *second])
+        self.assertEqual(sorted({*first, *second}), [*first, *second])
+
+    async def test_nothing_waits_on_a_new_channel(self) -> None:
+        self.assertEqual(list(await self.read("nobody")), [])
+
+    async def test_an_append_of_no_items(self) -> None:
+        self.assertEqual(list(await self.keep("sms")), [])
+        self.assertEqual(list(await self.read("sms")), [])
+
+    async def test_removed_items_are_gone_and_unknown_ids_are_passed_over(self) -> None:
+        ids = await self.keep("sms", b"1", b"2", b"3")
+        self.store.remove([ids[1], 999_999_999, ids[1]])
+        self.store.remove([])
+        self.assertEqual(data_of(await self.read("sms")), [b"1", b"3"])
+
+    async def test_many_ids_at_once(self) -> None:
+        ids = await self.keep("sms", *[b"%d" % n for n in range(1234)])
+        self.store.remove(ids[1:])
+        self.assertEqual(data_of(await self.read("sms")), [b"0"])
+
+    async def test_ids_are_not_given_again(self) -> None:
+        ids = await self.keep("sms", b"1")
+        self.store.remove(ids)
+        self.assertGreater((await self.keep("sms", b"2"))[0], ids[0])
+
+    async def test_channels_compare_exactly(self) -> None:
+        for number, name in enumerate(NAMES):
+            await self.keep(name, b"%d" % number)
+        for number, name in enumerate(NAMES):
+            self.assertEqual(data_of(await self.read(name)), [b"%d" % number], name)
+        self.assertEqual(list(await self.read("alice ")), [])
+
+    async def test_any_json_comes_back_as_the_same_value_in_utf8(self) -> None:
+        values = ["é💬\u2028", {"Ключ": ["\\", '"', "'", "\n\x7f", None, 1.5]}, 12345678901234567890, ""]
+        texts = [json.dumps(value, ensure_ascii=False, indent=1).encode() for value in values]
+        await self.keep("sms", *texts)
+        self.assertEqual([json.loads(data) for data in data_of(await self.read("sms"))], values)
+
+    async def test_a_page_begins_after_the_id(self) -> None:
+        ids = await self.keep("sms", b"1", b"2", b"3")
+        self.assertEqual(data_of(await self.read("sms", ids[0])), [b"2", b"3"])
+        self.assertEqual(list(await self.read("sms", ids[2])), [])
+
+    async def test_a_page_holds_no_more_items_than_asked(self) -> None:
+        await self.keep("sms", b"1", b"2", b"3")
+        self.assertEqual(data_of(await self.read("sms", items=2)), [b"1", b"2"])
+        self.assertEqual(list(await self.read("sms", items=0)), [])
+
+    async def test_a_page_holds_no_more_bytes_than_asked_but_one_item(self) -> None:
+        await self.keep("sms", b'"1234"', b'"5678"', b'"9"')
+        self.assertEqual(data_of(await self.read("sms", size=12)), [b'"1234"', b'"5678"'])
+        self.assertEqual(data_of(await self.read("sms", size=11)), [b'"1234"'])
+        self.assertEqual(data_of(await self.read("sms", size=1)), [b'"1234"'])
+
+    async def test_results_come_in_order_and_never_at_once(self) -> None:
+        order: list[int] = []
+        for number in range(0, 400, 2):
+            self.store.append("sms", [b"%d" % number], lambda _ids, number=number: order.append(number))
+            self.store.page("sms", 0, 1, 10, lambda _found, number=number: order.append(number + 1))
+        self.assertEqual(order, [])
+        await self.read("sms")
+        self.assertEqual(order, list(range(400)))
+
+    async def test_an_operation_sees_those_before_it_and_none_after_it(self) -> None:
+        pages = []
+        for number in range(50):
+            self.store.append("sms", [b"%d" % number], lambda _ids: None)
+            pages.append(ask(self.store.page, "sms", 0, 100, 10**6))
+        for number, page in enumerate(await gatherResults(pages)):
+            self.assertEqual(data_of(page), [b"%d" % n for n in range(number + 1)])
+
+    async def test_what_a_result_asks_for_is_carried_out(self) -> None:
+        answered: Deferred[Any] = Deferred()
+        self.store.append("sms", [b"1"], lambda _ids: self.store.page("sms", 0, 1, 1, answered.callback))
+        self.assertEqual(data_of(await answered), [b"1"])
+
+    async def test_it_gives_a_sign_of_life(self) -> None:
+        self.assertIs(await ask(self.store.check), True)
+
+    async def test_close_finishes_what_was_asked_before(self) -> None:
+        order: list[object] = []
+        for number in range(100):
+            self.store.append("sms", [b"%d" % number], order.append)
+        closed = ask(self.store.close)
+        self.assertEqual(order, [])
+        await closed
+        self.assertEqual(len(order), 100)
+        self.assertFalse([one for one in order if isinstance(one, StoreError)])
+
+    async def test_after_close_everything_is_refused(self) -> None:
+        closed = ask(self.store.close)
+        refused = [ask(self.store.append, "sms", [b"1"]), ask(self.store.page, "sms", 0, 1, 1)]
+        await closed
+        refused += [ask(self.store.append, "sms", [b"1"]), ask(self.store.page, "sms", 0, 1, 1)]
+        self.store.remove([1])
+        for answer in await gatherResults(refused):
+            self.assertIsInstance(answer, StoreError)
+            self.assertIs(answer.code, Code.UNAVAILABLE)
+        self.assertIs(await ask(self.store.check), False)
+
+    async def test_each_close_is_answered(self) -> None:
+        await gatherResults([ask(self.store.close), ask(self.store.close)])
+        await ask(self.store.close)
+
+    def test_random_sequences(self) -> Deferred[None]:
+        count = 0
+
+        @settings(
+            max_examples=self.examples,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(_steps)
+        def run(steps: list[tuple[Any, ...]]) -> None:
+            nonlocal count
+            count += 1
+            replay = Replay(self.store, f"{count}:")
+            blockingCallFromThread(reactor, lambda: ensureDeferred(replay.play(steps)))
+
+        return deferToThread(run)

@@ -1,0 +1,147 @@
+"""What many tests need: a peer that remembers, a store under the test's control, small builders."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from wsmb.errors import StoreError
+from wsmb.interfaces import StoredItem
+
+
+def parse_frames(data: bytes) -> list[tuple[int, bytes]]:
+    """(first byte, payload) of each unmasked frame in `data`, which holds whole frames only."""
+    found = []
+    while data:
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        if len(data) < start + size:
+            raise AssertionError(f"half a frame: {data!r}")
+        found.append((data[0], data[start : start + size]))
+        data = data[start + size :]
+    return found
+
+
+class RecordingPeer:
+    """A Peer that remembers what it was sent."""
+
+    def __init__(self, name: str = "peer") -> None:
+        self.name = name
+        self.frames: list[bytes] = []
+        self.full = False
+        self.paused = False
+        self.ended = False
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def send_frame(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def is_full(self) -> bool:
+        return self.full
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def end(self) -> None:
+        self.ended = True
+
+    def payloads(self) -> list[bytes]:
+        """The payloads that came since the last call; all of them in unfragmented text frames."""
+        taken, self.frames = b"".join(self.frames), []
+        found = parse_frames(taken)
+        if {first for first, _ in found} - {0x81}:
+            raise AssertionError(f"not only text frames: {found}")
+        return [payload for _, payload in found]
+
+    def items(self) -> list[object]:
+        """All items of the `send-message` frames that came since the last call, in order."""
+        commands = [json.loads(payload) for payload in self.payloads()]
+        return [item for one in commands if one["command"] == "send-message" for item in one["data"]]
+
+
+class SteppedStore:
+    """A MessageStore whose operations are carried out when the test says `step`, in their order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, tuple[str, bytes]] = {}
+        self.last_id = 0
+        self.answers = True
+        self.failing: StoreError | None = None
+        self._operations: deque[Callable[[], None]] = deque()
+
+    def append(
+        self, channel: str, items: Sequence[bytes], done: Callable[[Sequence[int] | StoreError], None]
+    ) -> None:
+        def carry_out() -> None:
+            if self.failing is not None:
+                done(self.failing)
+                return
+            ids = range(self.last_id + 1, self.last_id + 1 + len(items))
+            self.rows.update(zip(ids, ((channel, item) for item in items), strict=True))
+            self.last_id += len(items)
+            done(ids)
+
+        self._operations.append(carry_out)
+
+    def remove(self, item_ids: Sequence[int]) -> None:
+        def carry_out() -> None:
+            for item_id in item_ids:
+                self.rows.pop(item_id, None)
+
+        self._operations.append(carry_out)
+
+    def page(
+        self,
+        channel: str,
+        after_id: int,
+        max_items: int,
+        max_bytes: int,
+        done: Callable[[Sequence[StoredItem] | StoreError], None],
+    ) -> None:
+        def carry_out() -> None:
+            found = [
+                StoredItem(item_id, data)
+                for item_id, (name, data) in sorted(self.rows.items())
+                if name == channel and item_id > after_id
+            ]
+            done(found[:max_items])
+
+        self._operations.append(carry_out)
+
+    def check(self, done: Callable[[bool], None]) -> None:
+        self._operations.append(lambda: done(self.answers))
+
+    def close(self, done: Callable[[], None]) -> None:
+        self._operations.append(done)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is an operation to carry out."""
+        return bool(self._operations)
+
+    def step(self, count: int = 1) -> None:
+        """Carry out the next operations."""
+        for _ in range(count):
+            self._operations.popleft()()
+
+    def step_last(self) -> None:
+        """Carry out the newest operation before the others."""
+        self._operations.pop()()
+
+    def settle(self) -> None:
+        """Carry out all operations, and those that come of them."""
+        while self._operations:
+            self.step()
+
+    def waiting(self, channel: str) -> list[object]:
+        """The items in the store for `channel`."""
+        return [json.loads(data) for _, (name, data) in sorted(self.rows.items()) if name == channel]

@@ -1,0 +1,486 @@
+"""Tests for wsmb.channels and wsmb.broker: what goes to whom, and what waits behind what."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support import RecordingPeer, SteppedStore
+from wsmb import channels
+from wsmb.broker import Broker
+from wsmb.channels import Done
+from wsmb.errors import Code, StoreError
+from wsmb.settings import ChannelSettings, KeepData, Settings
+
+
+class Sender(RecordingPeer):
+    """A peer that is its own ledger and counts what is finished."""
+
+    def __init__(self, broker: Broker, name: str = "sender") -> None:
+        super().__init__(name)
+        self.broker = broker
+        self.open = 0
+        self.errors: list[StoreError] = []
+
+    def begin(self, cost_bytes: int) -> Done:
+        self.open += 1
+
+        def done(error: StoreError | None) -> None:
+            self.open -= 1
+            if error is not None:
+                self.errors.append(error)
+
+        return done
+
+    def send(self, channel: str, *items: object, limit: int | None = None) -> bytes:
+        data = json.dumps(list(items)).encode()
+        payload = b'{"command":"send-message","channel":"%s","data":%s }' % (channel.encode(), data)
+        self.broker.send(channel, payload, msgspec.Raw(data), limit, self, self)
+        return payload
+
+
+class Bench:
+    """A broker on a stepped store and a clock."""
+
+    def __init__(self, **channel: Any) -> None:
+        self.clock = Clock()
+        self.store = SteppedStore()
+        settings = Settings(listen=(), default_channel=ChannelSettings(**channel))
+        self.broker = Broker(settings, self.store, self.clock.callLater)
+
+    def sender(self, name: str = "sender") -> Sender:
+        return Sender(self.broker, name)
+
+    def receiver(self, channel: str = "c") -> Sender:
+        peer = self.sender("receiver")
+        self.broker.receive(channel, peer)
+        return peer
+
+
+class RelayTests(SynchronousTestCase):
+    def test_byte_for_byte_to_every_receiver(self) -> None:
+        bench = Bench()
+        receivers = [bench.receiver() for _ in range(3)]
+        payload = bench.sender().send("c", {"a": 1})
+        self.assertEqual([peer.payloads() for peer in receivers], [[payload]] * 3)
+
+    def test_only_to_its_channel(self) -> None:
+        bench = Bench()
+        other = bench.receiver("d")
+        bench.sender().send("c", 1)
+        self.assertEqual(other.payloads(), [])
+
+    def test_channels_compare_exactly(self) -> None:
+        bench = Bench()
+        peers = {name: bench.receiver(name) for name in ("alice", "Alice", "alice ", "álice")}
+        bench.sender().send("alice", 1)
+        self.assertEqual([name for name, peer in peers.items() if peer.items()], ["alice"])
+
+    def test_limit_of_frame_before_limit_of_channel(self) -> None:
+        bench = Bench(number_of_receiver=1)
+        receivers = [bench.receiver() for _ in range(3)]
+        bench.sender().send("c", 1)
+        self.assertEqual(sum(len(peer.payloads()) for peer in receivers), 1)
+        bench.sender().send("c", 1, limit=2)
+        self.assertEqual(sum(len(peer.payloads()) for peer in receivers), 2)
+        bench.sender().send("c", 1, limit=0)
+        self.assertEqual(sum(len(peer.payloads()) for peer in receivers), 3)
+
+    def test_a_sender_does_not_get_its_own(self) -> None:
+        bench = Bench()
+        both, other = bench.receiver(), bench.receiver()
+        both.send("c", 1)
+        self.assertEqual((both.payloads(), len(other.payloads())), ([], 1))
+
+    def test_without_receiver_it_is_gone(self) -> None:
+        bench = Bench()
+        sender = bench.sender()
+        sender.send("c", 1)
+        self.assertEqual((sender.open, bench.store.rows), (0, {}))
+        self.assertEqual(bench.receiver().payloads(), [])
+
+    def test_leaving_is_idempotent(self) -> None:
+        bench = Bench()
+        peer, other = bench.receiver(), bench.receiver()
+        for _ in range(2):
+            bench.broker.leave("c", peer)
+        bench.sender().send("c", 1)
+        self.assertEqual((peer.payloads(), other.items()), ([], [1]))
+
+    def test_no_trace_of_a_channel_that_nobody_receives_on(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE)
+        peer = bench.receiver()
+        bench.broker.leave("c", peer)
+        for number in range(10):
+            bench.sender().send(str(number), 1)
+        self.assertEqual(bench.broker.channel_count, 0)
+
+
+class OfflineTests(SynchronousTestCase):
+    """keep_data = true."""
+
+    def setUp(self) -> None:
+        self.bench = Bench(keep_data=KeepData.OFFLINE)
+        self.store = self.bench.store
+        self.sender = self.bench.sender()
+
+    def test_waits_and_is_delivered_in_order(self) -> None:
+        self.sender.send("c", 1, 2)
+        self.sender.send("c", 3)
+        self.assertEqual(self.sender.open, 2)
+        self.store.settle()
+        self.assertEqual((self.sender.open, self.store.waiting("c")), (0, [1, 2, 3]))
+        peer = self.bench.receiver()
+        self.store.settle()
+        self.assertEqual(
+            peer.payloads(), [b'{"command":"send-message","channel":"c","data":[1,2,3]}']
+        )
+        self.assertEqual(self.store.waiting("c"), [])
+
+    def test_not_waiting_when_there_is_a_receiver(self) -> None:
+        peer = self.bench.receiver()
+        self.store.settle()
+        payload = self.sender.send("c", 1)
+        self.assertEqual((peer.payloads(), self.sender.open), ([payload], 0))
+        self.store.settle()
+        self.assertEqual(self.store.rows, {})
+
+    def test_new_frames_go_behind_what_waits(self) -> None:
+        self.sender.send("c", 1)
+        peer = self.bench.receiver()
+        payload = self.sender.send("c", 2)
+        self.assertEqual(peer.payloads(), [])
+        self.store.settle()
+        self.assertEqual(
+            peer.payloads(), [b'{"command":"send-message","channel":"c","data":[1]}', payload]
+        )
+        self.assertEqual((self.sender.open, self.store.rows), (0, {}))
+
+    def test_frames_that_go_behind_keep_their_limit(self) -> None:
+        self.sender.send("c", 1)
+        peers = [self.bench.receiver() for _ in range(4)]
+        for limit in (0, 1, 2):
+            self.sender.send("c", f"limit {limit}", limit=limit)
+        self.store.settle()
+        got = [item for peer in peers for item in peer.items()]
+        self.assertEqual(
+            {item: got.count(item) for item in got}, {1: 1, "limit 0": 4, "limit 1": 1, "limit 2": 2}
+        )
+
+    def test_batches_by_count(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, limit=2)
+        bench.sender().send("c", *range(5))
+        peer = bench.receiver()
+        bench.store.settle()
+        self.assertEqual([json.loads(frame)["data"] for frame in peer.payloads()], [[0, 1], [2, 3], [4]])
+
+    def test_batches_by_bytes_and_one_large_item_alone(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, limit=100)
+        half, large = "h" * 4_000, "l" * 20_000
+        bench.sender().send("c", half, half, half, large, half)
+        peer = bench.receiver()
+        bench.store.settle()
+        sizes = [len(json.loads(frame)["data"]) for frame in peer.payloads()]
+        self.assertEqual(sizes, [2, 1, 1, 1])
+
+    def test_delay_between_batches_while_the_rest_goes_on(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, limit=1, delay_send_s=0.03)
+        bench.sender().send("c", 1, 2)
+        peer, other = bench.receiver(), bench.receiver("d")
+        bench.store.settle()
+        self.assertEqual(peer.items(), [1])
+        bench.sender().send("d", "elsewhere")
+        self.assertEqual(other.items(), ["elsewhere"])
+        bench.clock.advance(0.029)
+        bench.store.settle()
+        self.assertEqual(peer.items(), [])
+        bench.clock.advance(0.002)
+        bench.store.settle()
+        self.assertEqual(peer.items(), [2])
+
+    def test_a_full_receiver_leaves_items_in_the_store(self) -> None:
+        self.sender.send("c", 1)
+        peer = self.bench.receiver()
+        peer.full = True
+        self.store.settle()
+        self.assertEqual((peer.items(), self.store.waiting("c")), ([], [1]))
+        peer.full = False
+        self.bench.clock.advance(1)
+        self.store.settle()
+        self.assertEqual(peer.items(), [1])
+
+    def test_pages_not_everything_at_once(self) -> None:
+        self.sender.send("c", *range(channels.PAGE_ITEMS + 50))
+        peer = self.bench.receiver()
+        self.store.step(2)
+        self.assertEqual(peer.items(), list(range(channels.PAGE_ITEMS)))
+        self.store.settle()
+        self.assertEqual(peer.items(), list(range(channels.PAGE_ITEMS, channels.PAGE_ITEMS + 50)))
+
+    def test_receiver_leaves_while_the_page_is_read(self) -> None:
+        self.sender.send("c", 1)
+        peer = self.bench.receiver()
+        self.bench.broker.leave("c", peer)
+        self.store.settle()
+        self.assertEqual((peer.items(), self.store.waiting("c")), ([], [1]))
+        again = self.bench.receiver()
+        self.store.settle()
+        self.assertEqual(again.items(), [1])
+
+    def test_receiver_leaves_between_two_batches(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, limit=1, delay_send_s=1)
+        bench.sender().send("c", 1, 2)
+        first = bench.receiver()
+        bench.store.settle()
+        bench.broker.leave("c", first)
+        second = bench.receiver()
+        bench.clock.pump([1, 1, 1])
+        bench.store.settle()
+        bench.clock.pump([1, 1, 1])
+        bench.store.settle()
+        self.assertEqual((first.items(), second.items()), ([1], [2]))
+
+    def test_held_frames_go_to_the_store_when_the_last_receiver_leaves(self) -> None:
+        peer = self.bench.receiver()
+        self.sender.send("c", 1)
+        self.sender.send("c", 2)
+        self.bench.broker.leave("c", peer)
+        self.sender.send("c", 3)
+        self.store.settle()
+        self.assertEqual((self.store.waiting("c"), self.sender.open), ([1, 2, 3], 0))
+
+    def test_held_frames_go_to_the_store_when_memory_is_full(self) -> None:
+        peer = self.bench.receiver()
+        text = "x" * (channels.HELD_BYTES // 4)
+        for number in range(6):
+            self.sender.send("c", f"{number}{text}")
+        self.store.step(7)  # the page that was asked for first, and six appends
+        self.assertEqual(len(self.store.waiting("c")), 6)
+        self.store.settle()
+        self.assertEqual([item[0] for item in peer.items()], list("012345"))
+        payload = self.sender.send("c", 7)
+        self.assertEqual(peer.payloads(), [payload], "live again")
+
+    def test_held_frames_go_to_the_store_when_the_broker_stops(self) -> None:
+        peer = self.bench.receiver()
+        self.sender.send("c", 1)
+        self.bench.broker.close()
+        self.store.settle()
+        self.assertEqual((peer.items(), self.store.waiting("c"), self.sender.open), ([], [1], 0))
+
+    def test_own_items_wait_for_others(self) -> None:
+        both = self.bench.receiver()
+        self.store.settle()
+        both.send("c", "mine")
+        self.store.settle()
+        self.assertEqual((both.items(), self.store.waiting("c")), ([], ["mine"]))
+        other = self.bench.receiver()
+        self.store.settle()
+        self.assertEqual((both.items(), other.items()), ([], ["mine"]))
+        both.send("c", "again")
+        self.assertEqual((both.items(), other.items()), ([], ["again"]))
+
+    def test_own_items_that_wait_hold_up_nobody_else(self) -> None:
+        both = self.bench.receiver()
+        self.store.settle()
+        both.send("c", "mine")
+        held = self.sender.send("c", "held")
+        self.store.settle()
+        live = self.sender.send("c", "live")
+        self.assertEqual((both.payloads(), self.sender.open), ([held, live], 0))
+        other = self.bench.receiver()
+        self.sender.send("c", "new")
+        self.store.settle()
+        self.assertEqual((both.items(), other.items()), (["new"], ["mine", "new"]))
+
+    def test_who_sends_while_he_gets_what_waited_goes_on_getting_it(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, limit=1, delay_send_s=1)
+        bench.sender().send("c", 1, 2, 3)
+        both = bench.receiver()
+        bench.store.settle()
+        both.send("c", "mine")
+        for _ in range(6):
+            bench.store.settle()
+            bench.clock.advance(1)
+        self.assertEqual((both.items(), bench.store.waiting("c")), ([1, 2, 3], ["mine"]))
+
+    def test_refused_by_the_store(self) -> None:
+        self.store.failing = StoreError(Code.TOO_LARGE, "too large")
+        self.sender.send("c", 1)
+        self.store.settle()
+        self.assertEqual((self.sender.errors, self.sender.open), ([self.store.failing], 0))
+
+    def test_an_empty_array(self) -> None:
+        self.sender.send("c")
+        self.store.settle()
+        self.assertEqual((self.sender.open, self.store.rows), (0, {}))
+
+
+class AlwaysTests(SynchronousTestCase):
+    """keep_data = always."""
+
+    def setUp(self) -> None:
+        self.bench = Bench(keep_data=KeepData.ALWAYS)
+        self.store = self.bench.store
+        self.sender = self.bench.sender()
+
+    def live_receivers(self, count: int) -> list[Sender]:
+        peers = [self.bench.receiver() for _ in range(count)]
+        self.store.settle()
+        return peers
+
+    def test_committed_then_delivered_then_removed(self) -> None:
+        (peer,) = self.live_receivers(1)
+        payload = self.sender.send("c", 1, 2)
+        self.assertEqual((peer.payloads(), self.sender.open), ([], 1))
+        self.store.step()
+        self.assertEqual((peer.payloads(), self.sender.open), ([payload], 0))
+        self.assertEqual(self.store.waiting("c"), [1, 2])
+        self.store.settle()
+        self.assertEqual(self.store.waiting("c"), [])
+
+    def test_each_with_its_limit(self) -> None:
+        peers = self.live_receivers(3)
+        for limit in (0, 1, 2):
+            self.sender.send("c", limit, limit=limit)
+        self.store.settle()
+        got = [item for peer in peers for item in peer.items()]
+        self.assertEqual([got.count(limit) for limit in (0, 1, 2)], [3, 1, 2])
+
+    def test_order_of_backlog_and_new_frames_and_none_twice(self) -> None:
+        self.sender.send("c", 1)
+        self.store.settle()
+        peer = self.bench.receiver()
+        self.sender.send("c", 2)
+        self.sender.send("c", 3)
+        self.store.settle()
+        self.assertEqual((peer.items(), self.store.rows), ([1, 2, 3], {}))
+
+    def test_receiver_leaves_before_the_commit(self) -> None:
+        (peer,) = self.live_receivers(1)
+        self.sender.send("c", 1)
+        self.bench.broker.leave("c", peer)
+        self.store.settle()
+        self.assertEqual((peer.items(), self.sender.open, self.store.waiting("c")), ([], 0, [1]))
+        again = self.bench.receiver()
+        self.store.settle()
+        self.assertEqual(again.items(), [1])
+
+    def test_all_but_the_sender_leave_before_the_commit(self) -> None:
+        both, other = self.live_receivers(2)
+        both.send("c", "mine")
+        self.bench.broker.leave("c", other)
+        self.store.settle()
+        self.assertEqual((both.items(), other.items(), self.store.waiting("c")), ([], [], ["mine"]))
+        late = self.bench.receiver()
+        self.store.settle()
+        self.assertEqual((both.items(), late.items(), self.store.rows), ([], ["mine"], {}))
+
+    def test_own_items_that_wait_hold_up_nobody_else(self) -> None:
+        (both,) = self.live_receivers(1)
+        both.send("c", "mine")
+        self.store.settle()
+        payload = self.sender.send("c", "live")
+        self.store.settle()
+        self.assertEqual((both.payloads(), self.store.waiting("c")), ([payload], ["mine"]))
+
+    def test_full_memory_leaves_it_to_the_store(self) -> None:
+        (peer,) = self.live_receivers(1)
+        text = "x" * (channels.HELD_BYTES // 4)
+        for number in range(6):
+            self.sender.send("c", f"{number}{text}")
+        self.store.settle()
+        self.assertEqual([item[0] for item in peer.items()], list("012345"))
+        self.assertEqual((self.store.rows, self.sender.open), ({}, 0))
+
+    def test_refused_by_the_store_is_not_delivered(self) -> None:
+        (peer,) = self.live_receivers(1)
+        self.store.failing = StoreError(Code.TOO_LARGE, "too large")
+        self.sender.send("c", 1)
+        self.store.settle()
+        self.store.failing = None
+        self.sender.send("c", 2)
+        self.store.settle()
+        self.assertEqual((peer.items(), len(self.sender.errors)), ([2], 1))
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("send"), st.integers(0, 2), st.integers(0, 2)),
+        st.tuples(st.just("chat"), st.integers(0, 3), st.integers(0, 2)),
+        st.tuples(st.just("join"), st.integers(0, 3)),
+        st.tuples(st.just("leave"), st.integers(0, 3)),
+        st.tuples(st.just("full"), st.integers(0, 3)),
+        st.tuples(st.just("store"), st.integers(1, 3)),
+        st.tuples(st.just("time"),),
+    ),
+    max_size=60,
+)
+
+
+class PropertyTests(SynchronousTestCase):
+    """Whatever happens in whatever order: nothing lost, in order, and as many receivers as asked for."""
+
+    @given(STEPS, st.sampled_from([KeepData.OFFLINE, KeepData.ALWAYS]), st.integers(1, 3), st.booleans())
+    @hypothesis_settings(deadline=None, max_examples=300)
+    def test_nothing_lost_nothing_out_of_order(
+        self, steps: list[tuple[Any, ...]], keep_data: KeepData, limit: int, delay: bool
+    ) -> None:
+        bench = Bench(keep_data=keep_data, limit=limit, delay_send_s=0.01 if delay else 0)
+        senders = [bench.sender() for _ in range(3)]
+        present: dict[int, Sender] = {}
+        everybody: list[Sender] = []
+        sent: dict[tuple[int, int], int] = {}
+        by_receiver: dict[tuple[int, int], Sender] = {}
+        for step in steps:
+            if step[0] == "send":
+                _, who, how_many = step
+                key = (who, len(sent))
+                sent[key] = how_many
+                senders[who].send("c", list(key), limit=how_many)
+            elif step[0] == "chat" and step[1] in present:
+                key = (id(present[step[1]]), len(sent))
+                sent[key] = step[2]
+                by_receiver[key] = present[step[1]]
+                present[step[1]].send("c", list(key), limit=step[2])
+            elif step[0] == "join" and step[1] not in present:
+                everybody.append(bench.receiver())
+                present[step[1]] = everybody[-1]
+            elif step[0] == "leave" and step[1] in present:
+                bench.broker.leave("c", present.pop(step[1]))
+            elif step[0] == "full" and step[1] in present:
+                present[step[1]].full = not present[step[1]].full
+            elif step[0] == "store":
+                for _ in range(step[1]):
+                    if bench.store.is_busy:
+                        bench.store.step()
+            elif step[0] == "time":
+                bench.clock.advance(0.02)
+        for peer in present.values():
+            peer.full = False
+        everybody.append(bench.receiver())
+        for _ in range(4 * len(sent) + 10):
+            bench.store.settle()
+            bench.clock.advance(1)
+        got = [[tuple(item) for item in peer.items()] for peer in everybody]
+        counts = {key: sum(items.count(key) for items in got) for key in sent}
+        for key, how_many in sent.items():
+            self.assertGreaterEqual(counts[key], 1, f"{key} is lost")
+            if how_many:
+                self.assertLessEqual(counts[key], how_many)
+        for items in got:
+            self.assertEqual(len(set(items)), len(items), "one receiver got something twice")
+            for who in {sender for sender, _ in items}:
+                numbers = [number for sender, number in items if sender == who]
+                self.assertEqual(numbers, sorted(numbers), "out of order")
+        for key, sender in by_receiver.items():
+            self.assertNotIn(key, got[everybody.index(sender)], "one's own")
+        self.assertEqual(bench.store.rows, {})
+        self.assertEqual({sender.open for sender in [*senders, *everybody]}, {0})

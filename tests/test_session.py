@@ -1,0 +1,189 @@
+"""Tests for wsmb.session: replies, their order, the greeting, and slowing a sender down."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support import RecordingPeer, SteppedStore
+from wsmb import session as session_module
+from wsmb import wire
+from wsmb.broker import Broker
+from wsmb.errors import Code, StoreError
+from wsmb.session import ACTIONS, Session
+from wsmb.settings import ChannelSettings, KeepData, Settings
+
+TIME = "2026-11-22T21:00:00.000Z"
+ACCEPTED = wire.greeting(Code.ACCEPTED, TIME)
+REJECTED = wire.greeting(Code.REJECTED, TIME)
+PING = b'{"command":"ping"}'
+RECEIVE = b'{"command":"receive-message","channel":"c"}'
+SEND = b'{"command":"send-message","channel":"c","data":[1]}'
+
+
+class SessionTestCase(SynchronousTestCase):
+    keep_data = KeepData.NEVER
+
+    def setUp(self) -> None:
+        self.store = SteppedStore()
+        settings = Settings(listen=(), default_channel=ChannelSettings(keep_data=self.keep_data))
+        self.broker = Broker(settings, self.store, Clock().callLater)
+        self.peer, self.session = self.connect()
+
+    def connect(self) -> tuple[RecordingPeer, Session]:
+        peer = RecordingPeer()
+        return peer, Session(peer, self.broker, lambda: TIME)
+
+    def greeted(self) -> tuple[RecordingPeer, Session]:
+        peer, session = self.connect()
+        session.greeting_due()
+        peer.payloads()
+        return peer, session
+
+
+class DispatchTests(SynchronousTestCase):
+    def test_each_command_has_its_method(self) -> None:
+        self.assertEqual(set(ACTIONS), set(wire.Command.__args__))
+
+
+class GreetingTests(SessionTestCase):
+    def test_not_before_it_is_due(self) -> None:
+        self.assertEqual(self.peer.payloads(), [])
+        self.session.greeting_due()
+        self.assertEqual(self.peer.payloads(), [ACCEPTED])
+
+    def test_behind_the_first_frame(self) -> None:
+        for frame in (RECEIVE, SEND):
+            peer, session = self.connect()
+            session.frame_received(frame)
+            self.assertEqual(peer.payloads(), [ACCEPTED])
+
+    def test_only_once(self) -> None:
+        self.session.frame_received(RECEIVE)
+        self.session.greeting_due()
+        self.session.frame_received(SEND)
+        self.assertEqual(self.peer.payloads(), [ACCEPTED])
+
+    def test_a_ping_s_answer_is_the_greeting(self) -> None:
+        self.session.frame_received(PING)
+        self.session.greeting_due()
+        self.assertEqual(self.peer.payloads(), [ACCEPTED])
+        self.session.frame_received(PING)
+        self.assertEqual(self.peer.payloads(), [ACCEPTED])
+
+    def test_rejected_if_the_first_frame_is(self) -> None:
+        for frame in (b"no json", b"{}", b'{"command":"receive-message","channel":""}'):
+            peer, session = self.connect()
+            session.frame_received(frame)
+            self.assertEqual((peer.payloads(), session.refused), ([REJECTED], 1))
+
+    def test_a_refused_frame_that_is_not_the_first_gets_no_answer(self) -> None:
+        peer, session = self.greeted()
+        session.frame_received(b"no json")
+        self.assertEqual((peer.payloads(), session.refused), ([], 1))
+
+    def test_greeting_before_messages(self) -> None:
+        self.session.frame_received(RECEIVE)
+        _, sender = self.greeted()
+        sender.frame_received(SEND)
+        self.assertEqual(self.peer.payloads(), [ACCEPTED, SEND])
+
+
+class ReceiptTests(SessionTestCase):
+    """To an old sender the greeting is a receipt."""
+
+    keep_data = KeepData.OFFLINE
+
+    def test_not_before_the_commit(self) -> None:
+        self.session.frame_received(SEND)
+        self.session.greeting_due()
+        self.assertEqual(self.peer.payloads(), [])
+        self.store.step()
+        self.assertEqual((self.peer.payloads(), self.store.waiting("c")), ([ACCEPTED], [1]))
+
+    def test_rejected_by_the_store(self) -> None:
+        self.store.failing = StoreError(Code.TOO_LARGE, "too large")
+        self.session.frame_received(SEND)
+        self.store.step()
+        self.assertEqual((self.peer.payloads(), self.session.refused), ([REJECTED], 1))
+
+    def test_replies_keep_the_order_of_the_commands(self) -> None:
+        self.session.frame_received(SEND)
+        self.session.frame_received(PING)
+        self.session.frame_received(SEND)
+        self.session.frame_received(PING)
+        self.store.step(2)
+        self.assertEqual(self.peer.payloads(), [ACCEPTED, ACCEPTED])
+        self.store.step()
+        self.assertEqual(self.peer.payloads(), [])
+        self.store.step()
+        self.assertEqual(self.peer.payloads(), [ACCEPTED])
+
+    def test_an_answer_that_is_early_waits_its_turn(self) -> None:
+        """A store may answer a `check` before what was asked of it earlier."""
+        peer, session = self.greeted()
+        session.frame_received(SEND)
+        session.frame_received(PING)
+        self.store.step_last()
+        self.assertEqual(peer.payloads(), [])
+        self.store.step()
+        self.assertEqual(peer.payloads(), [ACCEPTED])
+
+    def test_ping_rejected_when_the_store_does_not_answer(self) -> None:
+        self.store.answers = False
+        self.session.frame_received(PING)
+        self.store.step()
+        self.assertEqual(self.peer.payloads(), [REJECTED])
+
+    def test_a_greeting_that_is_due_goes_before_what_comes_later(self) -> None:
+        peer, session = self.greeted()
+        session.frame_received(SEND)
+        session.frame_received(PING)
+        self.store.settle()
+        self.assertEqual(peer.payloads(), [ACCEPTED])
+
+
+class BackpressureTests(SessionTestCase):
+    keep_data = KeepData.OFFLINE
+
+    def test_too_many_unfinished_commands_pause_reading(self) -> None:
+        for _ in range(session_module.PAUSE_COMMANDS + 1):
+            self.session.frame_received(SEND)
+        self.assertTrue(self.peer.paused)
+        self.store.step(session_module.PAUSE_COMMANDS // 2)
+        self.assertTrue(self.peer.paused)
+        self.store.step(1)
+        self.assertFalse(self.peer.paused)
+
+    def test_too_many_unfinished_bytes_pause_reading(self) -> None:
+        large = json.dumps({"command": "send-message", "channel": "c", "data": "x" * 1_000_000}).encode()
+        for _ in range(5):
+            self.session.frame_received(large)
+        self.assertTrue(self.peer.paused)
+        self.store.settle()
+        self.assertFalse(self.peer.paused)
+
+
+class LeavingTests(SessionTestCase):
+    def test_leaves_all_channels(self) -> None:
+        for name in ("c", "d", "c"):
+            self.session.frame_received(RECEIVE.replace(b'"c"', f'"{name}"'.encode()))
+        self.assertEqual(self.broker.channel_count, 2)
+        self.session.closed()
+        self.session.closed()
+        self.assertEqual(self.broker.channel_count, 0)
+
+    def test_keeps_receiving_when_it_sends_and_on_several_channels(self) -> None:
+        peer, session = self.greeted()
+        session.frame_received(RECEIVE)
+        session.frame_received(RECEIVE.replace(b'"c"', b"17"))
+        session.frame_received(b'{"command":"send-message","channel":"elsewhere","data":1}')
+        session.frame_received(PING)
+        peer.payloads()
+        _, sender = self.greeted()
+        to_17 = b'{"command":"send-message","channel":"17","data":1}'
+        sender.frame_received(SEND)
+        sender.frame_received(to_17)
+        self.assertEqual(peer.payloads(), [SEND, to_17])

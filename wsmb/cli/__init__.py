@@ -1,0 +1,1 @@
+"""The `wsmb` command, one file for each subcommand."""

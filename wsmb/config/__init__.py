@@ -1,0 +1,9 @@
+"""Settings from the command line, the environment and an INI file.
+
+`ini` reads the file's text, `values` and `database_url` turn texts into values, `options` is the
+table of all settings, `given` gathers what is set where, `database` and `load` make Settings of it.
+"""
+
+from wsmb.config.load import load_settings
+
+__all__ = ["load_settings"]

@@ -1,0 +1,103 @@
+"""The URL that says where waiting items are kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from wsmb.config import values
+from wsmb.config.values import BadValueError, Warn
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """A database's URL in its parts; None is what it does not say."""
+
+    driver: str
+    name: str = ""
+    """sqlite: the path, which may be relative."""
+    host: str = ""
+    """A name, an address, or the path of a Unix socket."""
+    port: int = 3306
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    prefix: str | None = None
+
+
+_SQLITE_FORM = "sqlite:///path or sqlite:////absolute/path"
+_MYSQL_FORM = "mysql://user:password@host:port/name"
+# The last @ ends the password, so that one with an unescaped /, ?, # or @ comes through.
+_MYSQL = re.compile(
+    r"//(?:(?P<user>[^:]*?)(?::(?P<password>.*))?@)?"
+    r"(?P<host>\[[^\[\]]+\]|[^:/?@\[\]]*)(?::(?P<port>[^/?@]*))?"
+    r"(?:/(?P<name>[^/?@]*))?(?:\?(?P<query>[^@]*))?",
+    re.DOTALL,
+)
+
+
+def database_url(text: str, warn: Warn) -> DatabaseUrl:
+    """`memory:`, `sqlite:///path` or `mysql://user:password@host:port/name`, also `mariadb://`.
+
+    No error shows a part of the URL, but for a wrong prefix: where something is left out, any other
+    part can be the password.
+    """
+    scheme, _, rest = text.partition(":")
+    read = {"memory": _memory_url, "sqlite": _sqlite_url, "mysql": _mysql_url, "mariadb": _mysql_url}
+    if scheme.lower() not in read:
+        raise BadValueError(f"the URL is of no known kind; give memory:, {_SQLITE_FORM} or {_MYSQL_FORM}")
+    try:
+        return read[scheme.lower()](rest, warn)
+    except UnicodeDecodeError:
+        raise BadValueError("the URL's %XX are not UTF-8; write each byte of the UTF-8 as %XX") from None
+
+
+def _memory_url(rest: str, warn: Warn) -> DatabaseUrl:
+    if rest not in ("", "//"):
+        raise BadValueError("something follows memory: in the URL; give memory: alone")
+    return DatabaseUrl("memory")
+
+
+def _sqlite_url(rest: str, warn: Warn) -> DatabaseUrl:
+    location, _, query = rest.partition("?")
+    if not location.startswith("///") or location.endswith("/"):
+        raise BadValueError(f"the URL names no file; give {_SQLITE_FORM}")
+    options = _query(query, ("prefix",), warn)
+    return DatabaseUrl("sqlite", name=_decoded(location[3:]), prefix=options.get("prefix"))
+
+
+def _mysql_url(rest: str, warn: Warn) -> DatabaseUrl:
+    match = _MYSQL.fullmatch(rest)
+    if match is None or not match["name"]:
+        raise BadValueError(f"the URL names no database; give {_MYSQL_FORM}")
+    port = match["port"] or "3306"
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65_535:
+        raise BadValueError(f"the URL's port is no number from 1 to 65535; give {_MYSQL_FORM}")
+    options = _query(match["query"] or "", ("unix_socket", "prefix"), warn)
+    host = _decoded(match["host"].strip("[]")) or "localhost"
+    return DatabaseUrl(
+        "mysql",
+        name=_decoded(match["name"]),
+        host=options.get("unix_socket", host),
+        port=int(port),
+        username=_decoded(match["user"] or "") or None,
+        password=None if match["password"] is None else _decoded(match["password"]),
+        prefix=options.get("prefix"),
+    )
+
+
+def _query(query: str, known: tuple[str, ...], warn: Warn) -> dict[str, str]:
+    options = {}
+    for part in filter(None, query.split("&")):
+        key, _, value = part.partition("=")
+        if key not in known:
+            raise BadValueError(f"unknown name after the ? of the URL; it takes only {' and '.join(known)}")
+        options[key] = _decoded(value)
+    values.prefix(options.get("prefix", ""), warn)
+    if not options.get("unix_socket", "/").startswith("/"):
+        raise BadValueError("the URL's unix_socket is not absolute; give a path that begins with /")
+    return options
+
+
+def _decoded(text: str) -> str:
+    return unquote(text, errors="strict")

@@ -1,0 +1,154 @@
+"""Makes Settings of what was set, and checks what needs a look at the disk or at two settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from wsmb.config import options
+from wsmb.config.database import choose_database
+from wsmb.config.given import Folders, Found, Gathered, Given, Rank, gather
+from wsmb.config.ini import Ini, read_ini
+from wsmb.config.values import printable, shown
+from wsmb.errors import SettingError
+from wsmb.settings import ChannelSettings, KeepData, Settings
+
+_MAKE_ONE = "make one with `wsmb passwd FILE USER`"
+_NAME_ONE = "name it with --htpasswd FILE or [credential] htpasswd = FILE"
+
+
+def load_settings(
+    *, config_file: str | None, overrides: Mapping[str, object], environ: Mapping[str, str], cwd: str
+) -> Settings:
+    """All settings: command line over environment over file over default. Raises SettingError.
+
+    `overrides` are the command line's: `listen` (a list), `htpasswd`, `database`, `keep_data`. None
+    and [] are as if absent, other names are passed over. `cwd` is absolute; relative paths are
+    relative to it, but those in the file to the file's folder. No error or warning holds a password.
+    """
+    folders, ini = Folders(cwd, cwd), Ini()
+    if config_file is not None:
+        path = os.path.join(cwd, config_file)
+        folders, ini = Folders(os.path.dirname(path), cwd), _read_file(path, config_file)
+    file_name = "" if config_file is None else printable(config_file)
+    gathered = gather(ini, file_name, environ, overrides)
+    _look_at_url(gathered)
+    settings = _settings(gathered, folders, file_name)
+    if settings.keeps_data:
+        return replace(settings, database=choose_database(gathered.server, folders))
+    return settings
+
+
+def _read_file(path: str, config_file: str) -> Ini:
+    name = printable(config_file)
+    try:
+        with open(path, "rb") as file:
+            return read_ini(file.read(), name)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no name of a file"
+        remedy = "name a file that is there and may be read"
+        raise SettingError(f"--config {name}: cannot be read ({reason}); {remedy}") from None
+
+
+def _look_at_url(gathered: Gathered) -> None:
+    """Who names a database by its URL wants messages kept."""
+    url = gathered.server.one(options.DATABASE_URL)
+    if url is None:
+        return
+    if gathered.server.one(options.KEEP_DATA) is None:
+        gathered.server.put(options.KEEP_DATA, [Given(KeepData.OFFLINE, Rank.FILE, url.place)])
+    if url.rank is Rank.COMMAND_LINE and url.value.password:
+        gathered.warnings.append(
+            f"{options.DATABASE_URL.title} ({url.place}): lists of processes show its password; "
+            f"leave it out and set {options.PASSWORD.environment}"
+        )
+
+
+def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
+    """All but the database."""
+    server = gathered.server
+    files, lines = _users(server, folders, file_name)
+    return Settings(
+        listen=_listen(server),
+        path=server.value(options.PATH),
+        htpasswd_files=files,
+        htpasswd_lines=lines,
+        default_channel=_channel(server),
+        channels=tuple((name, _channel(found)) for name, found in gathered.channels.items()),
+        allowed_origins=tuple(given.value for given in server.all(options.ALLOWED_ORIGINS)),
+        max_frame_bytes=server.value(options.MAX_FRAME_BYTES),
+        max_outstanding_bytes=_max_outstanding_bytes(server),
+        ping_interval_s=server.value(options.PING_INTERVAL),
+        ping_timeout_s=server.value(options.PING_TIMEOUT),
+        handshake_timeout_s=server.value(options.HANDSHAKE_TIMEOUT),
+        warnings=tuple(gathered.warnings),
+    )
+
+
+def _channel(found: Found) -> ChannelSettings:
+    return ChannelSettings(
+        number_of_receiver=found.value(options.NUMBER_OF_RECEIVER),
+        receiver_choice=found.value(options.RECEIVER_CHOICE),
+        keep_data=found.value(options.KEEP_DATA),
+        limit=found.value(options.LIMIT),
+        delay_send_s=found.value(options.DELAY_SEND),
+    )
+
+
+def _listen(found: Found) -> tuple[str, ...]:
+    listen = found.all(options.LISTEN)
+    port = found.one(options.PORT)
+    if port and not (listen and listen[0].rank >= port.rank):
+        return (f"tcp:{port.value}",)
+    return tuple(given.value for given in listen) or (found.value(options.LISTEN),)
+
+
+def _max_outstanding_bytes(found: Found) -> int:
+    option = options.MAX_OUTSTANDING_BYTES
+    size, frame_size = found.value(option), found.value(options.MAX_FRAME_BYTES)
+    if size < frame_size:
+        given = found.one(option) or found.one(options.MAX_FRAME_BYTES)
+        place = given.place if given else ""
+        raise SettingError(
+            f"{option.title} ({place}): {size} is less than max_frame_bytes; give at least {frame_size}"
+        )
+    return size
+
+
+def _users(found: Found, folders: Folders, file_name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Files and lines; a file from outside of the configuration file replaces all that stands in it."""
+    files = list(found.all(options.HTPASSWD))
+    lines: list[Given[str]] = []
+    if not files or files[0].rank is Rank.FILE:
+        is_config = found.value(options.SOURCE) == "config"
+        (lines if is_config else files).extend(found.all(options.DATA))
+    if not files and not lines:
+        where = file_name or "no configuration file"
+        raise SettingError(
+            f"{options.HTPASSWD.title} ({where}): no file with users is named; {_MAKE_ONE}, then {_NAME_ONE}"
+        )
+    return tuple(_user_file(given, folders) for given in files), tuple(_user_line(given) for given in lines)
+
+
+def _user_file(given: Given[str], folders: Folders) -> str:
+    path = folders.absolute(given.value, given.rank)
+    title = f"the file with users ({given.place})"
+    if ":" in given.value and ("$" in given.value or "{" in given.value):
+        raise SettingError(f"{title}: holds a user and a hash, not a file; set source = config")
+    if not os.path.exists(path):
+        raise SettingError(f"{title}: {shown(path)} does not exist; {_MAKE_ONE}, then {_NAME_ONE}")
+    if not os.path.isfile(path):
+        raise SettingError(f"{title}: {shown(path)} is not a file; {_NAME_ONE}")
+    if not os.access(path, os.R_OK):
+        raise SettingError(f"{title}: {shown(path)} may not be read by this user; change its owner or mode")
+    return path
+
+
+def _user_line(given: Given[str]) -> str:
+    user, colon, hashed = given.value.partition(":")
+    if not (user and colon and hashed):
+        raise SettingError(
+            f"{options.DATA.title} ({given.place}): is not user:hash; set source = file, or make it so"
+        )
+    return given.value

@@ -1,0 +1,182 @@
+"""The table of all settings. Reading, checking and documenting them go by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from wsmb.config import values
+from wsmb.config.database_url import database_url
+from wsmb.config.values import Parser
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[T]):
+    """One setting."""
+
+    section: str
+    key: str
+    parse: Parser[T]
+    default: str | None
+    """As it would stand in the file; None where it depends on other settings (`help` says how)."""
+    environment: str
+    """The variable's name; empty where there is none."""
+    help: str
+    override: str = ""
+    """Its name among the command line's, if it is there."""
+    repeated: bool = False
+    """May be given several times: `key[] = value`."""
+    in_channel: bool = False
+    """May stand in a `[channel NAME]` section, too."""
+    empty_counts: bool = False
+    """Whether `key =` is a value; else it is as if it were not there."""
+
+    @property
+    def title(self) -> str:
+        """How errors and documents call it."""
+        return f"[{self.section}] {self.key}"
+
+    def default_value(self) -> T:
+        """The value of `default`, which must not be None."""
+        if self.default is None:
+            raise LookupError(f"{self.title} has no default of its own")
+        return self.parse(self.default, lambda _: None)
+
+
+# A table: formatted, each of its rows would take ten lines.
+# fmt: off
+LISTEN = Option(
+    "server", "listen", values.endpoint, "tcp:8888:interface=127.0.0.1", "WSMB_LISTEN",
+    "Where to listen: Twisted server endpoints, in the environment with spaces between; replaces port",
+    override="listen", repeated=True,
+)
+PORT = Option(
+    "server", "port", values.whole(1, 65_535), None, "WSMB_PORT",
+    "The TCP port to listen on at every IPv4 address; not used where listen is given",
+)
+PATH = Option(
+    "server", "path", values.path, "/", "WSMB_PATH",
+    "The only path of a URL that is served; / serves every path",
+)
+ALLOWED_ORIGINS = Option(
+    "server", "allowed_origins", values.origin, None, "WSMB_ALLOWED_ORIGINS",
+    "Web sites whose pages may connect, such as https://shop.example; none by default",
+    repeated=True,
+)
+NUMBER_OF_RECEIVER = Option(
+    "server", "number_of_receiver", values.number_of_receiver, "0", "WSMB_NUMBER_OF_RECEIVER",
+    "How many receivers get a frame that does not say so itself; 0 is every receiver",
+    in_channel=True,
+)
+RECEIVER_CHOICE = Option(
+    "server", "receiver_choice", values.receiver_choice, "round-robin", "WSMB_RECEIVER_CHOICE",
+    "Which receivers, if there are more: round-robin, or oldest (always those connected longest)",
+    in_channel=True,
+)
+KEEP_DATA = Option(
+    "server", "keep_data", values.keep_data, "false", "WSMB_KEEP_DATA",
+    "What is kept: false (nothing), true or offline (what finds no receiver), always (everything until it is "
+    "delivered); true by default if a database URL is given",
+    override="keep_data", in_channel=True, empty_counts=True,
+)
+DELAY_SEND = Option(
+    "server", "delay_send", values.milliseconds, "0", "WSMB_DELAY_SEND",
+    "Milliseconds between two frames of waiting items",
+    in_channel=True,
+)
+MAX_FRAME_BYTES = Option(
+    "server", "max_frame_bytes", values.whole(1024, 1 << 30), "1048576", "WSMB_MAX_FRAME_BYTES",
+    "The largest frame that is taken",
+)
+MAX_OUTSTANDING_BYTES = Option(
+    "server", "max_outstanding_bytes", values.whole(1024, 1 << 34), "16777216", "WSMB_MAX_OUTSTANDING_BYTES",
+    "How much may wait for one receiver that does not read before its connection is ended",
+)
+PING_INTERVAL = Option(
+    "server", "ping_interval", values.seconds(1, or_zero=True), "30", "WSMB_PING_INTERVAL",
+    "Seconds of silence after which a connection is pinged; 0 is never",
+)
+PING_TIMEOUT = Option(
+    "server", "ping_timeout", values.seconds(3), "60", "WSMB_PING_TIMEOUT",
+    "Seconds without a sign of life after a ping before the connection is ended",
+)
+HANDSHAKE_TIMEOUT = Option(
+    "server", "handshake_timeout", values.seconds(3), "10", "WSMB_HANDSHAKE_TIMEOUT",
+    "Seconds that a client has to open its WebSocket",
+)
+DATABASE_URL = Option(
+    "database", "url", database_url, None, "WSMB_DATABASE",
+    "memory:, sqlite:///path or mysql://user:password@host:port/name; goes before driver, host and so on; "
+    "sqlite:///wsmb.sqlite3 if messages are kept and no database is named",
+    override="database",
+)
+DRIVER = Option(
+    "database", "driver", values.driver, None, "WSMB_DATABASE_DRIVER",
+    "mysql (which is MariaDB, too), sqlite or memory",
+)
+HOST = Option(
+    "database", "host", values.plain, "localhost", "WSMB_DATABASE_HOST",
+    "mysql: the host, or the path of the Unix socket",
+)
+DATABASE_PORT = Option(
+    "database", "port", values.whole(1, 65_535), "3306", "WSMB_DATABASE_PORT",
+    "mysql: the port",
+)
+NAME = Option(
+    "database", "name", values.plain, None, "WSMB_DATABASE_NAME",
+    "mysql: the database; sqlite: the path of the file",
+)
+PREFIX = Option(
+    "database", "prefix", values.prefix, "mq_", "WSMB_DATABASE_PREFIX",
+    "The table is called <prefix>data; empty if driver is given without prefix",
+    empty_counts=True,
+)
+USERNAME = Option(
+    "database", "username", values.plain, "", "WSMB_DATABASE_USERNAME",
+    "mysql: the user",
+)
+PASSWORD = Option(
+    "database", "password", values.plain, "", "WSMB_DATABASE_PASSWORD",
+    "mysql: the password",
+    empty_counts=True,
+)
+LIMIT = Option(
+    "database", "limit", values.limit, "10", "WSMB_DATABASE_LIMIT",
+    "How many waiting items go into one frame at most",
+    in_channel=True,
+)
+HTPASSWD = Option(
+    "credential", "htpasswd", values.plain, None, "WSMB_HTPASSWD",
+    "The file with the users and their hashes, as wsmb passwd makes it",
+    override="htpasswd",
+)
+SOURCE = Option(
+    "credential", "source", values.source, "file", "",
+    "What data is: file (names of files) or config (user:hash)",
+)
+DATA = Option(
+    "credential", "data", values.plain, None, "",
+    "Files with users, or user:hash, as source says",
+    repeated=True,
+)
+# fmt: on
+
+OPTIONS: tuple[Option[Any], ...] = (
+    *(LISTEN, PORT, PATH, ALLOWED_ORIGINS, NUMBER_OF_RECEIVER, RECEIVER_CHOICE, KEEP_DATA, DELAY_SEND),
+    *(MAX_FRAME_BYTES, MAX_OUTSTANDING_BYTES, PING_INTERVAL, PING_TIMEOUT, HANDSHAKE_TIMEOUT),
+    *(DATABASE_URL, DRIVER, HOST, DATABASE_PORT, NAME, PREFIX, USERNAME, PASSWORD, LIMIT),
+    *(HTPASSWD, SOURCE, DATA),
+)
+SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))
+
+
+def keys_of(section: str) -> dict[str, Option[Any]]:
+    """The settings of one section, by key."""
+    return {option.key: option for option in OPTIONS if option.section == section}
+
+
+CHANNEL_KEYS: dict[str, Option[Any]] = {option.key: option for option in OPTIONS if option.in_channel}
+NOT_SETTINGS = frozenset({"WSMB_URL", "WSMB_USER", "WSMB_PASSWORD", "WSMB_CONFIG"})
+"""Environment variables of the clients and of the command that starts the broker."""

@@ -1,0 +1,127 @@
+"""Makes the connections, and looks after them as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wsmb.broker import Broker
+from wsmb.interfaces import PasswordChecker
+from wsmb.outbox import Flusher
+from wsmb.protocol import BrokerProtocol
+from wsmb.session import Session
+from wsmb.settings import Settings
+
+CLOSE_TIMEOUT_S = 3
+
+_log = Logger()
+
+
+class BrokerFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobahn is untyped
+    """Makes the connections, and looks after those that have fallen silent."""
+
+    protocol = BrokerProtocol
+    noisy = False
+
+    def __init__(self, settings: Settings, broker: Broker, checker: PasswordChecker, reactor: Any) -> None:
+        super().__init__(server="wsmb", reactor=reactor)
+        self.settings = settings
+        self.broker = broker
+        self.checker = checker
+        self.flusher = Flusher(reactor)
+        self.connections: set[BrokerProtocol] = set()
+        self._refusals: Counter[int] = Counter()
+        self._ended: Deferred[None] | None = None
+        self.setProtocolOptions(
+            versions=[13],
+            webStatus=False,
+            utf8validateIncoming=True,
+            requireMaskedClientFrames=True,
+            maxFramePayloadSize=settings.max_frame_bytes,
+            maxMessagePayloadSize=settings.max_frame_bytes,
+            failByDrop=False,
+            openHandshakeTimeout=settings.handshake_timeout_s,
+            closeHandshakeTimeout=CLOSE_TIMEOUT_S,
+            autoPingInterval=0,
+            serveFlashSocketPolicy=False,
+            # Origins are checked in wsmb.handshake: Autobahn answers 400, and its list has wildcards.
+            allowedOrigins=["*"],
+            allowNullOrigin=True,
+        )
+
+    def opened(self, connection: BrokerProtocol) -> None:
+        """A user has come in."""
+        self.connections.add(connection)
+        _log.info("{user} connected from {peer}", user=connection.user, peer=connection.peer)
+
+    def closed(self, connection: BrokerProtocol, session: Session, code: int | None) -> None:
+        """A user has left."""
+        self.connections.discard(connection)
+        _log.info(
+            "{user} at {peer} left ({code}): {frames_in} frames in, {refused} refused, {frames_out} out",
+            user=connection.user,
+            peer=connection.peer,
+            code=code,
+            frames_in=session.frames_in,
+            refused=session.refused,
+            frames_out=connection.outbox.frames_out,
+        )
+        self._tell_if_ended()
+
+    def refused(self, status: int) -> None:
+        """A request was answered with this HTTP status. They are counted, not told one by one."""
+        self._refusals[status] += 1
+
+    def sweep(self, now_s: float) -> None:
+        """Ping who has been silent for long, end who does not answer. To be called every second or so."""
+        settings = self.settings
+        for connection in list(self.connections):
+            if connection.heard:
+                connection.heard = connection.pinged = False
+                connection.quiet_since_s = now_s
+            elif connection.pinged:
+                if now_s - connection.quiet_since_s >= settings.ping_timeout_s:
+                    _log.info("{user} at {peer} is silent: ended", user=connection.user, peer=connection.peer)
+                    connection.dropConnection(abort=True)
+            elif settings.ping_interval_s and now_s - connection.quiet_since_s >= settings.ping_interval_s:
+                connection.ping()
+                connection.pinged = True
+                connection.quiet_since_s = now_s
+
+    def report_refusals(self) -> None:
+        """Log how many requests were refused since the last report, if any. To be called every minute."""
+        if self._refusals:
+            counts = ", ".join(f"{count} with {status}" for status, count in sorted(self._refusals.items()))
+            _log.warn("requests refused in the last minute: {counts}", counts=counts)
+            self._refusals.clear()
+
+    def stop_reading(self) -> None:
+        """The broker stops: take no more commands."""
+        for connection in self.connections:
+            connection.pause()
+
+    def end_all(self, grace_s: float) -> Deferred[None]:
+        """End every connection once what is queued for it is sent, or after `grace_s` seconds without.
+
+        Fires when none is left.
+        """
+        ended: Deferred[None] = Deferred()
+        timer = self.reactor.callLater(grace_s, self._abort_all)
+        self._ended = ended
+        for connection in list(self.connections):
+            connection.end()
+        self._tell_if_ended()
+        return ended.addBoth(lambda _: timer.cancel() if timer.active() else None)
+
+    def _abort_all(self) -> None:
+        for connection in list(self.connections):
+            connection.transport.abortConnection()
+
+    def _tell_if_ended(self) -> None:
+        if self._ended is not None and not self.connections:
+            ended, self._ended = self._ended, None
+            ended.callback(None)

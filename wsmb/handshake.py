@@ -1,0 +1,95 @@
+"""What Autobahn does not check in an opening request (RFC 9112, RFC 6455 section 4), and HTTP refusals."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+MAX_HEAD_BYTES = 8_192
+HEAD_END = b"\r\n\r\n"
+
+REASONS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+
+_EXTRA_HEADERS = {
+    401: ('WWW-Authenticate: Basic realm="wsmb", charset="UTF-8"',),
+    405: ("Allow: GET",),
+    426: ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
+    503: ("Retry-After: 5",),
+}
+
+# Autobahn splits lines where str.splitlines() does: at VT, FF, FS, GS, RS and NEL as well.
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85]|\r(?!\n)|(?<!\r)\n")
+_ONCE = (b"host", b"authorization", b"origin", b"sec-websocket-key")
+
+
+class Refusal(NamedTuple):
+    """Why a request is not let in: an HTTP status."""
+
+    status: int
+
+
+class Head(NamedTuple):
+    """A request that Autobahn may see."""
+
+    text: bytes
+    """The request line and headers with the empty line at their end, without `Origin`."""
+    origin: str | None
+
+
+def check_head(head: bytes) -> Head | Refusal:
+    """Check a complete request head, up to and with its empty line.
+
+    `Origin` is taken out: Autobahn answers 400 to one that is no URL, as old Java clients send it.
+    """
+    if _CONTROL.search(head):
+        return Refusal(400)
+    lines = head[: -len(HEAD_END)].split(b"\r\n")
+    seen: dict[bytes, bytes] = {}
+    kept = [lines[0]]
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        if not colon or not name or name != name.strip() or (name in seen and name in _ONCE):
+            return Refusal(400)
+        seen[name] = value.strip()
+        if name != b"origin":
+            kept.append(line)
+    origin = seen.get(b"origin")
+    return Head(b"\r\n".join(kept) + HEAD_END, None if origin is None else origin.decode("latin-1"))
+
+
+def is_origin_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
+    """Whether a request with this `Origin` may come in.
+
+    No Origin: not a browser. One that is no URL (`host:port` of old Java clients), or `file://` (what
+    the ESP32's library sends), names no web site, and no browser on a web page sends it.
+    """
+    if origin is None or origin in allowed:
+        return True
+    return origin == "file://" or ("://" not in origin and origin != "null")
+
+
+def refusal(status: int) -> bytes:
+    """The HTTP answer with this `status`: one constant text for each, whatever the cause."""
+    body = f"{status} {REASONS[status]}\n"
+    headers = (
+        f"HTTP/1.1 {status} {REASONS[status]}",
+        "Server: wsmb",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        *([] if status == 426 else ["Connection: close"]),
+        *_EXTRA_HEADERS.get(status, ()),
+    )
+    return ("\r\n".join(headers) + "\r\n\r\n" + body).encode()

@@ -1,0 +1,98 @@
+"""What the parts of the broker ask of each other, with the guarantees they may count on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from wsmb.errors import StoreError
+
+
+class StoredItem(NamedTuple):
+    """One waiting item."""
+
+    item_id: int
+    """Unique in its store; a later item of a channel has a larger one."""
+    data: bytes
+    """JSON text in UTF-8."""
+
+
+class MessageStore(Protocol):
+    """Keeps items until they are removed.
+
+    Every method returns at once and never blocks. Operations are carried out one after another in
+    the order of the calls, and each `done` is called exactly once, in that order, never before its
+    method has returned, always in the caller's thread. A passing fault (the database is away, a
+    lock, a full disk) is not reported: the store tries again until it has succeeded or is closed.
+    On `close`, what has not been done gets a StoreError.
+    """
+
+    def append(
+        self,
+        channel: str,
+        items: Sequence[bytes],
+        done: Callable[[Sequence[int] | StoreError], None],
+    ) -> None:
+        """Keep `items` (JSON texts in UTF-8) behind what waits on `channel`, all of them or none.
+
+        `done` gets their ids, ascending, once they are committed to the disk.
+        """
+
+    def remove(self, item_ids: Sequence[int]) -> None:
+        """Forget items. Ids that are not there are passed over."""
+
+    def page(
+        self,
+        channel: str,
+        after_id: int,
+        max_items: int,
+        max_bytes: int,
+        done: Callable[[Sequence[StoredItem] | StoreError], None],
+    ) -> None:
+        """Read the oldest items of `channel` with an id above `after_id`.
+
+        At most `max_items`, and no more than `max_bytes` of data, but at least one if there is one.
+        Channels are compared byte by byte whatever the database's collation. Never reads more than
+        about one page from the database at a time. An empty sequence: nothing waits.
+        """
+
+    def check(self, done: Callable[[bool], None]) -> None:
+        """Ask the database for a sign of life; False at once if it does not answer within 2 s.
+
+        The one call whose `done` may overtake others.
+        """
+
+    def close(self, done: Callable[[], None]) -> None:
+        """Finish what was asked before (for at most 5 s), then let go of the database."""
+
+
+class Peer(Protocol):
+    """The other end of one connection, as session and channels see it. No method raises."""
+
+    def send_frame(self, frame: bytes) -> None:
+        """Queue one complete WebSocket frame; it goes out at the end of the reactor's turn.
+
+        Calls nobody back. Does nothing after the end.
+        """
+
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that no items should be taken from a store for it."""
+
+    def pause(self) -> None:
+        """Read nothing more from this connection until `resume`; what was read still comes."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def end(self) -> None:
+        """End the connection by closing TCP, after what is queued."""
+
+
+class PasswordChecker(Protocol):
+    """Checks credentials."""
+
+    def check(self, user: str, password: bytes, done: Callable[[bool], None]) -> None:
+        """Call `done` with whether `password` is the one of `user`; at once or later.
+
+        Takes the same time for a user that is not there as for one that is.
+        """

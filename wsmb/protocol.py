@@ -1,0 +1,282 @@
+"""Autobahn's WebSocket protocol, turned into calls of a Session: bytes <-> frames.
+
+Autobahn reads what is not an everyday frame, and speaks the closing handshake. What it does behind
+our back is put right here; each remedy has a test in tests/test_protocol.py.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wsmb import frames
+from wsmb.auth import parse_basic
+from wsmb.handshake import HEAD_END, MAX_HEAD_BYTES, Refusal, check_head, is_origin_allowed, refusal
+from wsmb.outbox import Outbox, make_outbox
+from wsmb.session import Session
+
+if TYPE_CHECKING:
+    from wsmb.factory import BrokerFactory
+
+GREETING_DELAY_S = 0.1
+MAX_FRAGMENTS = 1_024
+MAX_EARLY_BYTES = 65_536
+SUBPROTOCOL = "wsmb"
+
+_log = Logger()
+
+
+def utc_now() -> str:
+    """The time as the original broker writes it: whole seconds, in UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+class BrokerProtocol(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn is untyped
+    """One connection. It is the Peer of its Session."""
+
+    factory: BrokerFactory
+    outbox: Outbox
+    session: Session | None = None
+    user = ""
+    _origin: str | None = None
+    _head_seen = False
+    _checking = False
+    _fragments = 0
+    _greeting_call: Any = None
+    # For the factory's sweep:
+    heard = True
+    quiet_since_s = 0.0
+    pinged = False
+
+    # Opening
+
+    def connectionMade(self) -> None:
+        """A TCP connection has been made."""
+        self.outbox = make_outbox(
+            self.transport, self.factory.flusher, self.factory.settings.max_outstanding_bytes, self._too_slow
+        )
+        super().connectionMade()
+        # Autobahn reads its tcpNoDelay option before it has it, and swallows the error.
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come."""
+        self.heard = True
+        if self._checking:
+            # Not to be parsed before it is known whether this user may come in: Autobahn would take
+            # a second request for the first one's.
+            self.data += data
+            if len(self.data) > MAX_EARLY_BYTES:
+                self.dropConnection(abort=True)
+        else:
+            self._dataReceived(data)
+
+    def processHandshake(self) -> None:
+        """Look at the head of the request before Autobahn does."""
+        if not self._head_seen:
+            end = self.data.find(HEAD_END, 0, MAX_HEAD_BYTES)
+            if end < 0:
+                if len(self.data) >= MAX_HEAD_BYTES:
+                    self.failHandshake("", 431)
+                return
+            end += len(HEAD_END)
+            head = check_head(self.data[:end])
+            if isinstance(head, Refusal):
+                self.failHandshake("", head.status)
+                return
+            self._head_seen = True
+            self._origin = head.origin
+            self.data = head.text + self.data[end:]
+        super().processHandshake()
+
+    def onConnect(self, request: ConnectionRequest) -> Deferred[str | None]:
+        """Let in whom the password file knows. Raises ConnectionDeny for all others."""
+        settings = self.factory.settings
+        if settings.path not in ("/", request.path):
+            raise ConnectionDeny(404)
+        if not is_origin_allowed(self._origin, settings.allowed_origins):
+            raise ConnectionDeny(403)
+        subprotocol, credentials = _credentials(request)
+        if credentials is None:
+            raise ConnectionDeny(401)
+        # A check may have to wait for others; from here on the client is not the slow one.
+        self.openHandshakeTimeoutCall.cancel()
+        self.openHandshakeTimeoutCall = None
+        user, password = credentials
+        answer: Deferred[str | None] = Deferred()
+        self._checking = True
+
+        def checked(is_right: bool) -> None:
+            self._checking = False
+            if is_right:
+                self.user = user
+                answer.callback(subprotocol)
+            else:
+                answer.errback(ConnectionDeny(401))
+
+        self.factory.checker.check(user, password, checked)
+        return answer
+
+    def succeedHandshake(self, res: str | None) -> None:
+        """Open the connection, unless the client has left while its password was checked."""
+        if self.state == self.STATE_CONNECTING:
+            super().succeedHandshake(res)
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: object = None) -> None:
+        """Refuse the request. `reason` may hold what the client sent, so it is not used."""
+        if self.state != self.STATE_CONNECTING:
+            return
+        self.factory.refused(code)
+        self.sendData(refusal(code if code in _KNOWN_STATUS else 400))
+        self.dropConnection(abort=False)
+
+    def onOpen(self) -> None:
+        """The upgrade has been answered."""
+        self.outbox.flush()  # never in one segment with the greeting
+        self.session = Session(self, self.factory.broker, utc_now)
+        self._greeting_call = self.factory.reactor.callLater(GREETING_DELAY_S, self._greeting_due)
+        self.factory.opened(self)
+        for name in _HANDSHAKE_ATTRIBUTES:
+            self.__dict__.pop(name, None)
+
+    def _greeting_due(self) -> None:
+        self._greeting_call = None
+        if self.session is not None:
+            self.session.greeting_due()
+
+    # Frames in
+
+    def processData(self) -> bool:
+        """Parse on; the original's client writes a frame of 65,535 bytes with a 64-bit length."""
+        data = self.data
+        if self.current_frame is None and data[1:2] in (b"\xff", b"\x7f") and data[2:10] == _LENGTH_65535:
+            self.data = data[:1] + bytes((data[1] - 1,)) + data[8:]
+        return bool(super().processData())
+
+    def onMessageBegin(self, isBinary: bool) -> None:
+        """A message begins."""
+        self._fragments = 0
+        super().onMessageBegin(isBinary)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """A frame of a message begins."""
+        self._fragments += 1
+        if self._fragments > MAX_FRAGMENTS:
+            self._max_message_size_exceeded(0, 0, "too many fragments")
+        super().onMessageFrameBegin(length)
+
+    def onMessageEnd(self) -> None:
+        """A message is complete."""
+        if not self.failedByMe:
+            self.onMessage(b"".join(self.message_data), self.message_is_binary)
+        self.message_data = None
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A text or binary message has come."""
+        if self.session is not None:
+            if self._greeting_call is not None:
+                self._greeting_call.cancel()
+                self._greeting_call = None
+            self.session.frame_received(payload)
+
+    # Peer
+
+    def send_frame(self, frame: bytes) -> None:
+        """Queue one frame; see wsmb.interfaces.Peer."""
+        self.outbox.put(frame)
+
+    def is_full(self) -> bool:
+        """Whether the peer reads too slowly for more."""
+        return self.outbox.is_full()
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.state != self.STATE_CLOSED:
+            self.transport.resumeProducing()
+
+    def end(self) -> None:
+        """Close TCP, after what is queued."""
+        self.dropConnection(abort=False)
+
+    # Out and end
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Autobahn's own frames and answers, in order with all others."""
+        self.outbox.put(data)
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """Close TCP, after what is queued unless `abort`."""
+        if self.state == self.STATE_CLOSED:
+            return
+        self.state = self.STATE_CLOSED
+        self.droppedByMe = True
+        if not abort:
+            self.outbox.flush()
+        self._closeConnection(abort)
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self.outbox.put(_PING_FRAME)
+
+    def onPong(self, payload: bytes) -> None:
+        """A pong; that bytes came is all that counts."""
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        """The connection has ended, or has never opened."""
+        if self._greeting_call is not None:
+            self._greeting_call.cancel()
+            self._greeting_call = None
+        self.outbox.close()
+        session, self.session = self.session, None
+        if session is not None:
+            session.closed()
+            self.factory.closed(self, session, code)
+
+    def _too_slow(self) -> None:
+        _log.warn("{user} at {peer} does not read: ended", user=self.user, peer=self.peer)
+        self.dropConnection(abort=True)
+
+
+_KNOWN_STATUS = {400, 401, 403, 404, 405, 426, 429, 431, 500, 503, 505}
+_LENGTH_65535 = (65_535).to_bytes(8, "big")
+_FROM_URL_SAFE = str.maketrans("-_", "+/")
+_PING_FRAME = frames.ping_frame(b"wsmb")
+# What Autobahn keeps of the opening for the rest of a connection's life: the password among it.
+_HANDSHAKE_ATTRIBUTES = (
+    "http_headers",
+    "http_request_data",
+    "http_request_host",
+    "http_request_params",
+    "http_request_path",
+    "http_request_uri",
+    "http_response_data",
+    "http_status_line",
+    "websocket_protocols",
+    "websocket_extensions",
+    "websocket_origin",
+    "_wskey",
+)
+
+
+def _credentials(request: ConnectionRequest) -> tuple[str | None, tuple[str, bytes] | None]:
+    """The subprotocol to select and the (user, password) of a request.
+
+    A browser cannot send `Authorization`; it offers the subprotocol `basic.<base64url>` as well.
+    """
+    if SUBPROTOCOL not in request.protocols:
+        return None, parse_basic(request.headers.get("authorization", ""))
+    offered = next((name for name in request.protocols if name.startswith("basic.")), None)
+    if offered is None:
+        return SUBPROTOCOL, parse_basic(request.headers.get("authorization", ""))
+    return SUBPROTOCOL, parse_basic("Basic " + offered[len("basic.") :].translate(_FROM_URL_SAFE))

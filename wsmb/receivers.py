@@ -1,0 +1,85 @@
+"""The receivers of one channel, and which of them are next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+
+from wsmb.interfaces import Peer
+from wsmb.settings import ReceiverChoice
+
+
+class Receivers:
+    """Connections in the order in which they came, each once."""
+
+    __slots__ = ("_choice", "_members", "_order", "_turn")
+
+    def __init__(self, choice: ReceiverChoice) -> None:
+        self._choice = choice
+        self._order: list[Peer] = []
+        self._members: set[Peer] = set()
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __contains__(self, peer: Peer) -> bool:
+        return peer in self._members
+
+    def join(self, peer: Peer) -> bool:
+        """Add `peer` as the newest. False if it was there already."""
+        if peer in self._members:
+            return False
+        self._members.add(peer)
+        self._order.append(peer)
+        return True
+
+    def leave(self, peer: Peer) -> bool:
+        """Remove `peer`; whose turn it is stays so. False if it was not there."""
+        if peer not in self._members:
+            return False
+        self._members.remove(peer)
+        place = self._order.index(peer)
+        del self._order[place]
+        if place < self._turn:
+            self._turn -= 1
+        return True
+
+    def any_but(self, absent: Set[Peer]) -> bool:
+        """Whether there is a receiver that is not in `absent`."""
+        return not self._members <= absent
+
+    def choose(self, limit: int, sender: Peer) -> Sequence[Peer]:
+        """The receivers of one frame: `limit` of them, 0 is all, never its sender."""
+        order = self._order
+        if sender in self._members:
+            candidates: Sequence[Peer] = [peer for peer in order if peer is not sender]
+        else:
+            candidates = order
+        if not limit or limit >= len(candidates):
+            return candidates
+        if self._choice is ReceiverChoice.OLDEST:
+            return candidates[:limit]
+        return self._next(limit, sender)
+
+    def _next(self, limit: int, sender: Peer) -> list[Peer]:
+        order, place = self._order, self._turn
+        chosen: list[Peer] = []
+        while len(chosen) < limit:
+            place %= len(order)
+            if order[place] is not sender:
+                chosen.append(order[place])
+            place += 1
+        self._turn = place
+        return chosen
+
+    def taker(self, absent: Set[Peer]) -> Peer | None:
+        """The next receiver for waiting items: not in `absent` and not full."""
+        order, count = self._order, len(self._order)
+        start = 0 if self._choice is ReceiverChoice.OLDEST else self._turn
+        for step in range(count):
+            place = (start + step) % count
+            peer = order[place]
+            if peer not in absent and not peer.is_full():
+                self._turn = place + 1
+                return peer
+        return None

@@ -1,0 +1,228 @@
+"""Starting and stopping: the `twistd wsmb` command line, and the parts in their order."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any, NoReturn, TextIO
+
+from twisted.application import service
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred
+from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from wsmb import __version__
+from wsmb.auth import Authenticator
+from wsmb.broker import Broker
+from wsmb.config import load_settings
+from wsmb.errors import SettingError
+from wsmb.factory import BrokerFactory
+from wsmb.settings import Settings
+from wsmb.store import open_store
+from wsmb.user_files import UserFiles
+
+SWEEP_S = 1.0
+REPORT_S = 60.0
+LISTEN_BACKLOG = 1_024
+STOP_GRACE_S = 2.0
+
+_log = Logger()
+
+
+class Options(usage.Options):
+    """The options of `twistd wsmb`; the settings that they and the file give are in `settings`."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "A WebSocket message broker. Users are in an htpasswd file (make one with 'wsmb passwd FILE USER'). "
+        "All settings are in wsmb.ini.example; the command line goes before the environment "
+        "(WSMB_DATABASE_PASSWORD, ...), the environment before the file."
+    )
+    optParameters = (
+        ("config", "c", None, "Configuration file (INI; the original's config.ini works as it is)."),
+        ("htpasswd", None, None, "Password file."),
+        ("database", None, None, "memory:, sqlite:///path or mysql://user:password@host:port/name."),
+        ("keep-data", None, None, "Keep messages that find no receiver: false, true or always."),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+        self.settings: Settings | None = None
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Twisted endpoint to listen on, such as tcp:8888:interface=127.0.0.1; may be repeated."""
+        self["listen"].append(endpoint)
+
+    opt_l = opt_listen
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        print(f"wsmb {__version__}")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """Read the configuration, while relative paths still mean what the user meant."""
+        overrides = {name.replace("-", "_"): self[name] for name in ("htpasswd", "database", "keep-data")}
+        overrides["listen"] = self["listen"] or None
+        try:
+            self.settings = load_settings(
+                config_file=self["config"] or os.environ.get("WSMB_CONFIG"),
+                overrides={name: value for name, value in overrides.items() if value is not None},
+                environ=os.environ,
+                cwd=os.getcwd(),
+            )
+        except SettingError as problem:
+            _give_up(problem)
+
+
+class StartError(Exception):
+    """The broker cannot start. What there is to say has been printed."""
+
+
+class BrokerService(service.Service):
+    """One broker: store, users, ports, opened in this order and closed in the other."""
+
+    def __init__(self, settings: Settings, reactor: Any, complaints: TextIO) -> None:
+        """`complaints`: where to print why it cannot start; closed once it has."""
+        self._settings = settings
+        self._reactor = reactor
+        self._complaints = complaints
+        # Parsed here, before the change of directory and the fork: endpoint strings hold paths.
+        self._endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]
+        self._ports: list[Any] = []
+        self._loops: list[LoopingCall] = []
+
+    def privilegedStartService(self) -> None:
+        """Open all that may fail, while ports below 1024 can be bound and failure can be reported."""
+        try:
+            self._open()
+        except SettingError as problem:
+            print(f"wsmb: {problem}", file=self._complaints, flush=True)
+            _hide_traceback()
+            raise StartError(str(problem)) from None
+        self._complaints.close()
+
+    def _open(self) -> None:
+        # Twisted's timers go by the wall clock: a step back would stall all of them.
+        self._reactor.seconds = time.monotonic
+        settings = self._settings
+        self._users = Authenticator(
+            UserFiles(settings.htpasswd_files, settings.htpasswd_lines),
+            reactor=self._reactor,
+            now=time.monotonic,
+        )
+        self._store = open_store(settings.database, self._reactor)
+        self._broker = Broker(settings, self._store, self._reactor.callLater)
+        self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor)
+        for text, endpoint in self._endpoints:
+            self._listen(text, endpoint)
+
+    def _listen(self, text: str, endpoint: Any) -> None:
+        failures: list[Failure] = []
+        # Endpoints bind at once: a failure is there when this returns.
+        endpoint.listen(self._factory).addCallbacks(self._ports.append, failures.append)
+        if failures:
+            raise SettingError(f"listen = {text}: {_reason(failures[0].value)}")
+
+    def startService(self) -> None:
+        """Serve."""
+        super().startService()
+        for warning in self._settings.warnings:
+            _log.warn("{warning}", warning=warning)
+        self._users.start()
+        self._repeat(lambda: self._factory.sweep(time.monotonic()), SWEEP_S)
+        self._repeat(self._factory.report_refusals, REPORT_S)
+        _log.info(
+            "wsmb {version} listens on {addresses}, keeps messages in {store}",
+            version=__version__,
+            addresses=", ".join(str(port.getHost()) for port in self._ports),
+            store=self._settings.database,
+        )
+
+    def _repeat(self, call: Callable[[], None], interval_s: float) -> None:
+        loop = LoopingCall(call)
+        loop.clock = self._reactor
+        loop.start(interval_s, now=False).addErrback(
+            lambda failure: _log.failure("a periodic task has ended", failure=failure)
+        )
+        self._loops.append(loop)
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Any, Any, None]:
+        """Take nothing more; commit what was taken and say so; then end the connections."""
+        super().stopService()
+        for loop in self._loops:
+            loop.stop()
+        yield DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
+        self._factory.stop_reading()
+        self._broker.close()
+        closed: Deferred[None] = Deferred()
+        self._store.close(lambda: closed.callback(None))
+        yield closed
+        yield self._factory.end_all(STOP_GRACE_S)
+        self._users.stop()
+        _log.info("wsmb has stopped")
+
+
+def makeService(options: Options) -> BrokerService:
+    """The service for `twistd`."""
+    from twisted.internet import reactor
+
+    settings = options.settings
+    assert settings is not None, "parseOptions has been called"
+    try:
+        # The daemon's own standard error is gone by the time that a port turns out to be in use.
+        return BrokerService(settings, reactor, os.fdopen(os.dup(2), "w"))
+    except SettingError as problem:
+        _give_up(problem)
+
+
+def _give_up(problem: SettingError) -> NoReturn:
+    # A usage error would print the whole help before the one line that matters.
+    print(f"wsmb: {problem}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _hide_traceback() -> None:
+    """Let a StartError end the process without a traceback below its one line."""
+    default = sys.excepthook
+
+    def brief(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
+        if not isinstance(value, StartError):
+            default(kind, value, traceback)
+
+    sys.excepthook = brief
+
+
+def _endpoint(reactor: Any, text: str) -> Any:
+    kind = text.partition(":")[0]
+    if kind in ("tcp", "tcp6", "ssl") and ":backlog=" not in text:
+        # 50 is the default; when all clients reconnect at once, the others would wait a second.
+        text += f":backlog={LISTEN_BACKLOG}"
+    if kind == "unix" and not text.startswith("unix:/"):
+        text = "unix:" + quoteStringArgument(os.getcwd() + "/") + text[len("unix:") :]
+    try:
+        return serverFromString(reactor, text)
+    except Exception as problem:  # the parsers of endpoint strings raise whatever comes to their mind
+        raise SettingError(
+            f"listen = {text}: {_reason(problem)}; write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
+        ) from None
+
+
+def _reason(problem: BaseException) -> str:
+    if isinstance(problem, CannotListenError):
+        problem = problem.socketError
+    text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return {
+        errno.EADDRINUSE: f"{text}; stop what listens there, or choose another port",
+        errno.EACCES: f"{text}; ports below 1024 are for root, or for systemd's socket activation",
+    }.get(getattr(problem, "errno", None), " ".join(text.split()) or type(problem).__name__)

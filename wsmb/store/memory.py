@@ -1,0 +1,127 @@
+"""The store that forgets with the process."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from wsmb.errors import Code, StoreError
+from wsmb.interfaces import StoredItem
+
+
+class _Line:
+    """What waits on one channel: ids ascending, those removed among them until the next clean-up."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.data: dict[int, bytes] = {}
+        self.head = 0
+        """Where in `ids` the first one stands that is still there."""
+
+    def append(self, item_id: int, data: bytes) -> None:
+        self.ids.append(item_id)
+        self.data[item_id] = data
+
+    def remove(self, item_id: int) -> None:
+        del self.data[item_id]
+        while self.head < len(self.ids) and self.ids[self.head] not in self.data:
+            self.head += 1
+        if len(self.ids) > 2 * len(self.data):
+            self.ids, self.head = list(self.data), 0
+
+    def page(self, after_id: int, max_items: int, max_bytes: int) -> list[StoredItem]:
+        found: list[StoredItem] = []
+        size_bytes = 0
+        for index in range(bisect_right(self.ids, after_id, self.head), len(self.ids)):
+            item_id = self.ids[index]
+            data = self.data.get(item_id)
+            if data is None:
+                continue
+            size_bytes += len(data)
+            if len(found) >= max_items or (found and size_bytes > max_bytes):
+                break
+            found.append(StoredItem(item_id, data))
+        return found
+
+
+class MemoryStore:
+    """See MessageStore. `call_later` calls what it is given soon, but not before it has returned."""
+
+    def __init__(self, call_later: Callable[[Callable[[], None]], object]) -> None:
+        self._call_later = call_later
+        self._lines: dict[str, _Line] = {}
+        self._line_of: dict[int, str] = {}
+        self._largest_id = 0
+        self._closed = False
+        self._results: deque[Callable[[], None]] = deque()
+
+    def append(
+        self, channel: str, items: Sequence[bytes], done: Callable[[Sequence[int] | StoreError], None]
+    ) -> None:
+        """See MessageStore.append."""
+        if self._closed:
+            self._later(lambda: done(_closed()))
+            return
+        first_id = self._largest_id + 1
+        self._largest_id += len(items)
+        ids = list(range(first_id, first_id + len(items)))
+        if items:
+            line = self._lines.setdefault(channel, _Line())
+        for item_id, data in zip(ids, items, strict=True):
+            line.append(item_id, data)
+            self._line_of[item_id] = channel
+        self._later(lambda: done(ids))
+
+    def remove(self, item_ids: Sequence[int]) -> None:
+        """See MessageStore.remove."""
+        for item_id in item_ids:
+            channel = self._line_of.pop(item_id, None)
+            if channel is None:
+                continue
+            line = self._lines[channel]
+            line.remove(item_id)
+            if not line.data:
+                del self._lines[channel]
+
+    def page(
+        self,
+        channel: str,
+        after_id: int,
+        max_items: int,
+        max_bytes: int,
+        done: Callable[[Sequence[StoredItem] | StoreError], None],
+    ) -> None:
+        """See MessageStore.page."""
+        if self._closed:
+            self._later(lambda: done(_closed()))
+            return
+        line = self._lines.get(channel)
+        found = line.page(after_id, max_items, max_bytes) if line else []
+        self._later(lambda: done(found))
+
+    def check(self, done: Callable[[bool], None]) -> None:
+        """See MessageStore.check."""
+        alive = not self._closed
+        self._later(lambda: done(alive))
+
+    def close(self, done: Callable[[], None]) -> None:
+        """See MessageStore.close."""
+        self._closed = True
+        self._lines.clear()
+        self._line_of.clear()
+        self._later(done)
+
+    def _later(self, result: Callable[[], None]) -> None:
+        self._results.append(result)
+        if len(self._results) == 1:
+            self._call_later(self._give_results)
+
+    def _give_results(self) -> None:
+        results, self._results = self._results, deque()
+        for result in results:
+            result()
+
+
+def _closed() -> StoreError:
+    return StoreError(Code.UNAVAILABLE, "the store is closed")

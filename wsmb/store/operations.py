@@ -1,0 +1,138 @@
+"""What can be asked of a store, as the writer carries it: one object for each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from wsmb.errors import StoreError
+from wsmb.interfaces import StoredItem
+
+
+@dataclass(slots=True, eq=False)
+class Append:
+    """MessageStore.append."""
+
+    channel: str
+    items: Sequence[bytes]
+    done: Callable[[Sequence[int] | StoreError], None]
+    refusal: StoreError | None = None
+    ids: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """The items as they go into the database."""
+    stored: bool = False
+    """An earlier try has been committed, though it did not look so then."""
+
+    @property
+    def rows(self) -> int:
+        """Rows it may touch, for the bound of a batch."""
+        return len(self.items)
+
+    @property
+    def size_bytes(self) -> int:
+        """Data it may move, for the bound of a batch."""
+        return sum(map(len, self.items))
+
+    def report(self, error: StoreError | None) -> None:
+        """Tell the caller how it went."""
+        self.done(error or self.ids)
+
+
+@dataclass(slots=True, eq=False)
+class Remove:
+    """MessageStore.remove. It has nobody to tell."""
+
+    ids: Sequence[int]
+    refusal: StoreError | None = None
+    size_bytes: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows it may touch, for the bound of a batch."""
+        return len(self.ids)
+
+    def report(self, error: StoreError | None) -> None:
+        """Nothing: what could not be removed is delivered again, which is allowed."""
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """MessageStore.page."""
+
+    channel: str
+    after_id: int
+    max_items: int
+    max_bytes: int
+    done: Callable[[Sequence[StoredItem] | StoreError], None]
+    refusal: StoreError | None = None
+    found: list[StoredItem] = field(default_factory=list)
+    hidden: frozenset[int] = frozenset()
+    """Items that an earlier try has stored though they were asked for later."""
+
+    @property
+    def rows(self) -> int:
+        """Rows it may touch, for the bound of a batch."""
+        return self.max_items
+
+    @property
+    def size_bytes(self) -> int:
+        """Data it may move, for the bound of a batch."""
+        return self.max_bytes
+
+    def report(self, error: StoreError | None) -> None:
+        """Tell the caller what was found."""
+        self.done(error or self.found)
+
+
+@dataclass(slots=True, eq=False)
+class Check:
+    """MessageStore.check."""
+
+    done: Callable[[bool], None]
+    refusal: StoreError | None = None
+    rows: int = 1
+    size_bytes: int = 0
+
+    def report(self, error: StoreError | None) -> None:
+        """Tell the caller whether the database lives."""
+        self.done(error is None)
+
+
+Operation = Append | Remove | Page | Check
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Operations that go in one transaction, in their order."""
+
+    operations: list[Operation]
+    unsure: bool = False
+    """An earlier try may have been committed: its end was not seen."""
+    collisions: int = 0
+    """How many tries in a row found an id taken."""
+
+    next_id: int = 0
+    """The first id above those of its appends."""
+
+    @property
+    def appends(self) -> list[Append]:
+        """The appends that are to be stored."""
+        return [op for op in self.operations if type(op) is Append and not op.stored and not op.refusal]
+
+    def number(self, next_id: int) -> None:
+        """Give its appends ids from `next_id` on. Nothing has been stored under these."""
+        for append in self.appends:
+            append.ids = list(range(next_id, next_id + len(append.items)))
+            next_id += len(append.items)
+        self.next_id = next_id
+        self.unsure = False
+
+    def keep_stored(self) -> None:
+        """An earlier try is in the database: only what it removed and read is done again."""
+        later: list[int] = []
+        for operation in reversed(self.operations):
+            if type(operation) is Append and not operation.refusal:
+                operation.stored = True
+                later += operation.ids
+            elif type(operation) is Page:
+                operation.hidden = frozenset(later)

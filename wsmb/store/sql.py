@@ -1,0 +1,171 @@
+"""The store over a SQL database: adbapi's pool with one thread, and one writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Thread
+from typing import Any
+
+from twisted.enterprise import adbapi
+from twisted.internet.base import DelayedCall
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsmb.errors import StoreError
+from wsmb.interfaces import StoredItem
+from wsmb.store.dialects import Dialect
+from wsmb.store.operations import Append, Batch, Check, Page, Remove
+from wsmb.store.transaction import Transactions
+from wsmb.store.writer import Writer
+
+_CHECK_S = 2.0
+_CLOSE_S = 5.0
+_LEAVE_S = 1.0
+
+
+class _Connection(adbapi.Connection):
+    """A pooled connection that goes quietly: adbapi logs a traceback for each rollback that fails.
+
+    The writer says once that the database is away, and tries again on a new connection.
+    """
+
+    def rollback(self) -> None:
+        connection: Any = self._connection
+        try:
+            connection.rollback()
+        except Exception:
+            self._pool.disconnect(connection)
+
+
+class _DaemonThread(Thread):
+    """A thread that hangs in a dead database's network must not keep the process from ending."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, daemon=True, **options)
+
+
+class SqlStore:
+    """See MessageStore. `largest_id` is the largest that the table has ever had."""
+
+    _log = Logger()
+
+    def __init__(self, dialect: Dialect, reactor: Any, largest_id: int) -> None:
+        self._dialect = dialect
+        self._reactor = reactor
+        # More than one thread would reorder what is written.
+        self._pool: Any = adbapi.ConnectionPool(  # type: ignore[no-untyped-call]
+            dialect.module,
+            cp_min=1,
+            cp_max=1,
+            cp_reactor=reactor,
+            cp_reconnect=True,
+            cp_openfun=self._prepare,
+            **dialect.connect_arguments(),
+        )
+        self._pool.connectionFactory = _Connection
+        self._pool.threadpool.threadFactory = _DaemonThread
+        self._transactions = Transactions(dialect.table)
+        self._writer = Writer(self._run, dialect.fault, reactor.callLater, largest_id)
+        self._timer: DelayedCall | None = None
+        self._waiting: list[Callable[[], None]] = []
+        self._closed = False
+
+    def append(
+        self, channel: str, items: Sequence[bytes], done: Callable[[Sequence[int] | StoreError], None]
+    ) -> None:
+        """See MessageStore.append."""
+        self._writer.submit(Append(channel, items, done))
+
+    def remove(self, item_ids: Sequence[int]) -> None:
+        """See MessageStore.remove."""
+        self._writer.submit(Remove(item_ids))
+
+    def page(
+        self,
+        channel: str,
+        after_id: int,
+        max_items: int,
+        max_bytes: int,
+        done: Callable[[Sequence[StoredItem] | StoreError], None],
+    ) -> None:
+        """See MessageStore.page."""
+        self._writer.submit(Page(channel, after_id, max_items, max_bytes, done))
+
+    def check(self, done: Callable[[bool], None]) -> None:
+        """See MessageStore.check."""
+
+        def answer(alive: bool) -> None:
+            if timer.active():
+                timer.cancel()
+                done(alive)
+
+        timer = self._reactor.callLater(_CHECK_S, done, False)
+        self._writer.submit(Check(answer))
+
+    def close(self, done: Callable[[], None]) -> None:
+        """See MessageStore.close."""
+        if self._closed:
+            self._reactor.callLater(0, done)
+            return
+        self._waiting.append(done)
+        if len(self._waiting) > 1:
+            return
+        self._timer = self._reactor.callLater(_CLOSE_S, self._give_up)
+        self._writer.drain(self._let_go)
+
+    def _give_up(self) -> None:
+        self._writer.abandon()
+        self._dialect.interrupt()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        leaving = deferToThreadPool(self._reactor, self._pool.threadpool, self._disconnect)
+        leaving.addBoth(self._stop)
+        leaving.addErrback(self._unexpected)
+        self._set_timer(self._reactor.callLater(_LEAVE_S, self._leave_behind))
+
+    def _disconnect(self) -> None:
+        connection = self._pool.connections.get(self._pool.threadID())
+        if connection is not None:
+            self._pool.disconnect(connection)
+
+    def _stop(self, _result: object) -> None:
+        self._set_timer(None)
+        self._pool.close()
+        self._tell_closed()
+
+    def _leave_behind(self) -> None:
+        """The thread hangs: it ends with the process, and the reactor's stop must not wait for it."""
+        self._log.warn("the database does not let go of its connection; left behind")
+        self._timer = None
+        trigger, self._pool.shutdownID = self._pool.shutdownID, None
+        if trigger is not None:
+            self._reactor.removeSystemEventTrigger(trigger)
+        self._tell_closed()
+
+    def _tell_closed(self) -> None:
+        self._closed = True
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done()
+
+    def _set_timer(self, timer: DelayedCall | None) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = timer
+
+    def _unexpected(self, failure: Failure) -> None:
+        self._log.failure("closing the store failed", failure=failure)
+
+    def _run(self, batch: Batch) -> Deferred[None]:
+        running: Deferred[None] = self._pool.runWithConnection(self._transactions.carry_out, batch)
+        return running
+
+    def _prepare(self, connection: Any) -> None:
+        try:
+            self._dialect.prepare(connection)
+        except BaseException:
+            connection.close()
+            raise

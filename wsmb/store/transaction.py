@@ -1,0 +1,134 @@
+"""One batch of operations in one transaction. Everything here runs in the pool's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from itertools import groupby
+from typing import Any
+
+from twisted.logger import Logger
+
+from wsmb.errors import Code, StoreError
+from wsmb.interfaces import StoredItem
+from wsmb.store.dialects import Row, Table
+from wsmb.store.json_text import as_bytes, from_column, to_ascii
+from wsmb.store.operations import Append, Batch, Check, Page, Remove
+
+_ALIVE = "SELECT 1"
+_MOST_REPORTED = 1000
+
+
+class Transactions:
+    """Carries out batches on a table. The caller commits and rolls back."""
+
+    _log = Logger()
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._reported: set[int] = set()
+        self._steps: dict[type, Callable[[Any, list[Any]], None]] = {
+            Append: self._append,
+            Remove: self._remove,
+            Page: self._pages,
+            Check: self._check,
+        }
+
+    def carry_out(self, connection: Any, batch: Batch) -> None:
+        """Do all of `batch`, in order; raises the driver's errors."""
+        for append in batch.appends:
+            self._prepare(connection, append)
+        if batch.unsure or batch.collisions:
+            self._find_out(connection, batch)
+        for kind, group in groupby((op for op in batch.operations if op.refusal is None), key=type):
+            self._steps[kind](connection, list(group))
+
+    def _prepare(self, connection: Any, append: Append) -> None:
+        try:
+            append.texts = [to_ascii(item) for item in append.items]
+        except UnicodeDecodeError:
+            append.refusal = StoreError(Code.UNAVAILABLE, "an item is not UTF-8")
+        else:
+            append.refusal = self._table.refusal(connection, append.channel, append.texts)
+
+    def _find_out(self, connection: Any, batch: Batch) -> None:
+        """Before another try: was the last one committed after all? Are the ids somebody else's?"""
+        appends = batch.appends
+        ids = [item_id for append in appends for item_id in append.ids]
+        rows, largest = self._table.taken(connection, ids) if ids else ([], 0)
+        if not rows:
+            return
+        # One transaction stored all or none. What the original has taken since is not there any more.
+        if batch.unsure and _are_ours(rows, appends):
+            batch.keep_stored()
+        else:
+            batch.number(largest + 1)
+
+    def _append(self, connection: Any, group: list[Append]) -> None:
+        rows = [
+            (item_id, append.channel, text)
+            for append in group
+            if not append.stored
+            for item_id, text in zip(append.ids, append.texts, strict=True)
+        ]
+        if rows:
+            self._table.insert(connection, rows)
+
+    def _remove(self, connection: Any, group: list[Remove]) -> None:
+        self._table.delete(connection, [item_id for remove in group for item_id in remove.ids])
+
+    def _check(self, connection: Any, _group: list[Check]) -> None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(_ALIVE)
+            cursor.fetchall()
+
+    def _pages(self, connection: Any, group: list[Page]) -> None:
+        for page in group:
+            page.found = []
+            wanted = _utf8(page.channel)
+            if wanted is not None and page.max_items > 0:
+                self._page(connection, page, wanted)
+
+    def _page(self, connection: Any, page: Page, wanted: bytes) -> None:
+        room = page.max_bytes
+        with closing(
+            self._table.read(connection, page.channel, page.after_id, page.max_items, page.max_bytes)
+        ) as rows:
+            for item_id, channel, value in rows:
+                if as_bytes(channel) != wanted or item_id in page.hidden:
+                    continue
+                data = from_column(value)
+                if data is None:
+                    self._report(item_id)
+                    continue
+                room -= len(data)
+                if page.found and room < 0:
+                    return
+                page.found.append(StoredItem(item_id, data))
+                if len(page.found) == page.max_items or room <= 0:
+                    return
+
+    def _report(self, item_id: int) -> None:
+        if item_id in self._reported or len(self._reported) > _MOST_REPORTED:
+            return
+        self._reported.add(item_id)
+        if len(self._reported) > _MOST_REPORTED:
+            self._log.warn("more rows hold no JSON: they are passed over and not named any more")
+        else:
+            self._log.warn("row {item_id} holds no JSON: it is passed over and left there", item_id=item_id)
+
+
+def _utf8(channel: str) -> bytes | None:
+    try:
+        return channel.encode()
+    except UnicodeEncodeError:
+        return None
+
+
+def _are_ours(rows: list[Row], appends: list[Append]) -> bool:
+    ours = {
+        item_id: (append.channel.encode(), text.encode())
+        for append in appends
+        for item_id, text in zip(append.ids, append.texts, strict=True)
+    }
+    return all(ours.get(item_id) == (as_bytes(channel), as_bytes(data)) for item_id, channel, data in rows)

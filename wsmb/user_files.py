@@ -1,0 +1,85 @@
+"""The htpasswd files that the settings name: reading them, and seeing that they have changed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from wsmb import htpasswd
+from wsmb.errors import SettingError
+from wsmb.htpasswd import Entries, Users
+
+_SETTING = "htpasswd (--htpasswd or [credential])"
+_LINES = "the lines in the configuration"
+_MAX_SHOWN_LINES = 5
+
+Stamps = tuple[tuple[int, ...], ...]
+
+
+class Reading(NamedTuple):
+    """What the files said at one time."""
+
+    users: Users
+    stamps: Stamps
+    """Taken before the files were read: a change in between is seen at the next look."""
+    passed_over: tuple[str, ...]
+    """For each file with bad lines one text, without anything of their content."""
+
+
+class UserFiles:
+    """htpasswd files, and `user:hash` lines behind them; the first line of a user counts."""
+
+    def __init__(self, files: Sequence[str], lines: Sequence[str] = ()) -> None:
+        self._files = tuple(files)
+        self._lines = tuple(lines)
+
+    def stamps(self) -> Stamps:
+        """What differs once a file has been changed, replaced, removed or made readable."""
+        return tuple(map(_stamp, self._files))
+
+    def read(self) -> Reading:
+        """Read all of them; SettingError if one cannot be read or has no user who can log in. Blocks."""
+        stamps = self.stamps()
+        texts = {file: _read_file(file) for file in self._files}
+        if self._lines:
+            texts[_LINES] = htpasswd.parse("\n".join(self._lines).encode("utf-8", "surrogatepass"))
+        if not texts:
+            raise SettingError(f"{_SETTING}: no htpasswd file is given; make one: wsmb passwd FILE USER")
+        for place, entries in texts.items():
+            if not entries.has_users:
+                raise _unusable(place, "no valid user: " + (_bad_lines(entries) or "it is empty"))
+        passed_over = tuple(f"{place}: {_bad_lines(one)}" for place, one in texts.items() if one.bad_lines)
+        return Reading(htpasswd.merge(texts.values()), stamps, passed_over)
+
+
+def _stamp(file: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(file)
+    except OSError as error:
+        return (error.errno or 0,)
+    # ctime, too: chmod and `cp -p` leave the other three as they are.
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+
+
+def _read_file(file: str) -> Entries:
+    try:
+        return htpasswd.parse(Path(file).read_bytes())
+    except FileNotFoundError:
+        raise _unusable(file, "no such file") from None
+    except OSError as error:
+        why = error.strerror or "cannot be read"
+        raise SettingError(f"{_SETTING}: {file}: {why}; make it readable for the broker's own user") from None
+
+
+def _unusable(place: str, why: str) -> SettingError:
+    file = "FILE" if place == _LINES else shlex.quote(place)
+    return SettingError(f"{_SETTING}: {place}: {why}; make a user: wsmb passwd {file} USER")
+
+
+def _bad_lines(entries: Entries) -> str:
+    shown = [f"line {bad.number}: {bad.reason}" for bad in entries.bad_lines[:_MAX_SHOWN_LINES]]
+    further = len(entries.bad_lines) - len(shown)
+    return "; ".join([*shown, f"and {further} further lines"] if further else shown)
