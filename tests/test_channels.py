@@ -139,9 +139,7 @@ class OfflineTests(SynchronousTestCase):
         self.assertEqual((self.sender.open, self.store.waiting("c")), (0, [1, 2, 3]))
         peer = self.bench.receiver()
         self.store.settle()
-        self.assertEqual(
-            peer.payloads(), [b'{"command":"send-message","channel":"c","data":[1,2,3]}']
-        )
+        self.assertEqual(peer.payloads(), [b'{"command":"send-message","channel":"c","data":[1,2,3]}'])
         self.assertEqual(self.store.waiting("c"), [])
 
     def test_not_waiting_when_there_is_a_receiver(self) -> None:
@@ -158,9 +156,7 @@ class OfflineTests(SynchronousTestCase):
         payload = self.sender.send("c", 2)
         self.assertEqual(peer.payloads(), [])
         self.store.settle()
-        self.assertEqual(
-            peer.payloads(), [b'{"command":"send-message","channel":"c","data":[1]}', payload]
-        )
+        self.assertEqual(peer.payloads(), [b'{"command":"send-message","channel":"c","data":[1]}', payload])
         self.assertEqual((self.sender.open, self.store.rows), (0, {}))
 
     def test_frames_that_go_behind_keep_their_limit(self) -> None:
@@ -419,10 +415,71 @@ STEPS = st.lists(
         st.tuples(st.just("leave"), st.integers(0, 3)),
         st.tuples(st.just("full"), st.integers(0, 3)),
         st.tuples(st.just("store"), st.integers(1, 3)),
-        st.tuples(st.just("time"),),
+        st.tuples(
+            st.just("time"),
+        ),
     ),
     max_size=60,
 )
+
+
+class Walk:
+    """What a list of STEPS does to a broker, with a book of what was sent."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.senders = [bench.sender() for _ in range(3)]
+        self.present: dict[int, Sender] = {}
+        self.everybody: list[Sender] = []
+        self.limits: dict[tuple[int, int], int] = {}
+        self.by_receiver: dict[tuple[int, int], Sender] = {}
+
+    def take(self, step: tuple[Any, ...]) -> None:
+        getattr(self, "do_" + step[0])(*step[1:])
+
+    def do_send(self, who: int, limit: int) -> None:
+        key = (who, len(self.limits))
+        self.limits[key] = limit
+        self.senders[who].send("c", list(key), limit=limit)
+
+    def do_chat(self, who: int, limit: int) -> None:
+        """A receiver sends."""
+        if who in self.present:
+            key = (10 + self.everybody.index(self.present[who]), len(self.limits))
+            self.limits[key] = limit
+            self.by_receiver[key] = self.present[who]
+            self.present[who].send("c", list(key), limit=limit)
+
+    def do_join(self, who: int) -> None:
+        if who not in self.present:
+            self.everybody.append(self.bench.receiver())
+            self.present[who] = self.everybody[-1]
+
+    def do_leave(self, who: int) -> None:
+        if who in self.present:
+            self.bench.broker.leave("c", self.present.pop(who))
+
+    def do_full(self, who: int) -> None:
+        if who in self.present:
+            self.present[who].full = not self.present[who].full
+
+    def do_store(self, count: int) -> None:
+        for _ in range(count):
+            if self.bench.store.is_busy:
+                self.bench.store.step()
+
+    def do_time(self) -> None:
+        self.bench.clock.advance(0.02)
+
+    def finish(self) -> list[list[tuple[int, int]]]:
+        """Let a last receiver have what is left; what each receiver got."""
+        for peer in self.present.values():
+            peer.full = False
+        self.do_join(-1)
+        for _ in range(4 * len(self.limits) + 10):
+            self.bench.store.settle()
+            self.bench.clock.advance(1)
+        return [[(item[0], item[1]) for item in peer.items()] for peer in self.everybody]
 
 
 class PropertyTests(SynchronousTestCase):
@@ -434,53 +491,20 @@ class PropertyTests(SynchronousTestCase):
         self, steps: list[tuple[Any, ...]], keep_data: KeepData, limit: int, delay: bool
     ) -> None:
         bench = Bench(keep_data=keep_data, limit=limit, delay_send_s=0.01 if delay else 0)
-        senders = [bench.sender() for _ in range(3)]
-        present: dict[int, Sender] = {}
-        everybody: list[Sender] = []
-        sent: dict[tuple[int, int], int] = {}
-        by_receiver: dict[tuple[int, int], Sender] = {}
+        walk = Walk(bench)
         for step in steps:
-            if step[0] == "send":
-                _, who, how_many = step
-                key = (who, len(sent))
-                sent[key] = how_many
-                senders[who].send("c", list(key), limit=how_many)
-            elif step[0] == "chat" and step[1] in present:
-                key = (id(present[step[1]]), len(sent))
-                sent[key] = step[2]
-                by_receiver[key] = present[step[1]]
-                present[step[1]].send("c", list(key), limit=step[2])
-            elif step[0] == "join" and step[1] not in present:
-                everybody.append(bench.receiver())
-                present[step[1]] = everybody[-1]
-            elif step[0] == "leave" and step[1] in present:
-                bench.broker.leave("c", present.pop(step[1]))
-            elif step[0] == "full" and step[1] in present:
-                present[step[1]].full = not present[step[1]].full
-            elif step[0] == "store":
-                for _ in range(step[1]):
-                    if bench.store.is_busy:
-                        bench.store.step()
-            elif step[0] == "time":
-                bench.clock.advance(0.02)
-        for peer in present.values():
-            peer.full = False
-        everybody.append(bench.receiver())
-        for _ in range(4 * len(sent) + 10):
-            bench.store.settle()
-            bench.clock.advance(1)
-        got = [[tuple(item) for item in peer.items()] for peer in everybody]
-        counts = {key: sum(items.count(key) for items in got) for key in sent}
-        for key, how_many in sent.items():
-            self.assertGreaterEqual(counts[key], 1, f"{key} is lost")
-            if how_many:
-                self.assertLessEqual(counts[key], how_many)
+            walk.take(step)
+        got = walk.finish()
+        for key, how_many in walk.limits.items():
+            count = sum(items.count(key) for items in got)
+            self.assertGreaterEqual(count, 1, f"{key} is lost")
+            self.assertLessEqual(count, how_many or count)
         for items in got:
             self.assertEqual(len(set(items)), len(items), "one receiver got something twice")
             for who in {sender for sender, _ in items}:
                 numbers = [number for sender, number in items if sender == who]
                 self.assertEqual(numbers, sorted(numbers), "out of order")
-        for key, sender in by_receiver.items():
-            self.assertNotIn(key, got[everybody.index(sender)], "one's own")
+        for key, sender in walk.by_receiver.items():
+            self.assertNotIn(key, got[walk.everybody.index(sender)], "one's own")
         self.assertEqual(bench.store.rows, {})
-        self.assertEqual({sender.open for sender in [*senders, *everybody]}, {0})
+        self.assertEqual({sender.open for sender in [*walk.senders, *walk.everybody]}, {0})

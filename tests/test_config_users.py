@@ -94,17 +94,17 @@ class UserTests(ConfigCase):
     def test_line_that_is_taken_for_a_file_is_not_shown(self):
         for line in (f"u:$apr1${SECRET}", f"u:{{SHA}}{SECRET}"):
             text = self.no_users(f"[credential]\ndata[]={line}")
-            self.assertIn("(wsmb.ini line 2)", text)
+            self.assertIn("[credential] data (wsmb.ini line 2)", text)
             self.assertIn("set source = config", text)
 
     def test_missing_file_and_folder(self):
         text = self.no_users("[credential]\nhtpasswd=missing")
         self.assertEqual(
             text,
-            "the file with users (wsmb.ini line 2): 'missing' does not exist; make one with "
+            "[credential] htpasswd (wsmb.ini line 2): 'missing' does not exist; make one with "
             "`wsmb passwd FILE USER`, then name it with --htpasswd FILE or [credential] htpasswd = FILE",
         )
-        self.assertIn("(--htpasswd): ", self.no_users(htpasswd="missing"))
+        self.assertIn("[credential] htpasswd (--htpasswd): ", self.no_users(htpasswd="missing"))
         self.assertIn("is not a file", self.no_users(htpasswd=self.cwd))
         self.assertIn("is not a file", self.no_users(htpasswd=""))
 

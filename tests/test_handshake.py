@@ -23,7 +23,9 @@ class CheckHeadTests(SynchronousTestCase):
 
     def test_line_ends_that_autobahn_would_see(self) -> None:
         for byte in (b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x85", b"\r", b"\n", b"\x00", b"\x7f"):
-            self.assertEqual(check_head(with_header(b"X: a" + byte + b"Authorization: b")), Refusal(400), byte)
+            self.assertEqual(
+                check_head(with_header(b"X: a" + byte + b"Authorization: b")), Refusal(400), byte
+            )
 
     def test_a_second_one_of_what_may_be_once(self) -> None:
         for name in (b"Host", b"Authorization", b"Origin", b"Sec-WebSocket-Key"):
@@ -50,7 +52,12 @@ class OriginTests(SynchronousTestCase):
             self.assertTrue(is_origin_allowed(origin, ("https://b.example", origin)), origin)
 
     def test_exactly(self) -> None:
-        for origin in ("https://a.example:444", "http://a.example", "https://a.example.b", "https://x.a.example"):
+        for origin in (
+            "https://a.example:444",
+            "http://a.example",
+            "https://a.example.b",
+            "https://x.a.example",
+        ):
             self.assertFalse(is_origin_allowed(origin, ("https://a.example",)), origin)
 
 

@@ -11,7 +11,9 @@ from wsmb.settings import ReceiverChoice
 SENDER = RecordingPeer("sender")
 
 
-def make(count: int, choice: ReceiverChoice = ReceiverChoice.ROUND_ROBIN) -> tuple[Receivers, list[RecordingPeer]]:
+def make(
+    count: int, choice: ReceiverChoice = ReceiverChoice.ROUND_ROBIN
+) -> tuple[Receivers, list[RecordingPeer]]:
     receivers = Receivers(choice)
     peers = [RecordingPeer(str(number)) for number in range(count)]
     for peer in peers:

@@ -147,6 +147,4 @@ class ReplyTests(SynchronousTestCase):
     def test_waiting(self, channel: str, values: list[object]) -> None:
         frame = wire.waiting(channel, [json.dumps(value).encode() for value in values])
         self.assertTrue(frame.startswith(b'{"command":"send-message","channel":"'))
-        self.assertEqual(
-            json.loads(frame), {"command": "send-message", "channel": channel, "data": values}
-        )
+        self.assertEqual(json.loads(frame), {"command": "send-message", "channel": channel, "data": values})

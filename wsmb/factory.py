@@ -21,10 +21,10 @@ CLOSE_TIMEOUT_S = 3
 _log = Logger()
 
 
-class BrokerFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobahn is untyped
+class BrokerFactory(WebSocketServerFactory):
     """Makes the connections, and looks after those that have fallen silent."""
 
-    protocol = BrokerProtocol
+    protocol = BrokerProtocol  # type: ignore[assignment]  # Twisted wants a protocol of any factory
     noisy = False
 
     def __init__(self, settings: Settings, broker: Broker, checker: PasswordChecker, reactor: Any) -> None:
@@ -94,10 +94,14 @@ class BrokerFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobahn i
 
     def report_refusals(self) -> None:
         """Log how many requests were refused since the last report, if any. To be called every minute."""
-        if self._refusals:
-            counts = ", ".join(f"{count} with {status}" for status, count in sorted(self._refusals.items()))
+        counts = self.take_refusals()
+        if counts:
             _log.warn("requests refused in the last minute: {counts}", counts=counts)
-            self._refusals.clear()
+
+    def take_refusals(self) -> str:
+        """How many requests were refused since the last call: `3 with 401, 1 with 431`."""
+        refusals, self._refusals = self._refusals, Counter()
+        return ", ".join(f"{count} with {status}" for status, count in sorted(refusals.items()))
 
     def stop_reading(self) -> None:
         """The broker stops: take no more commands."""

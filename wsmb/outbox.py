@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.tcp import Server
 from zope.interface import implementer
 
@@ -24,7 +24,7 @@ Piece = bytes | memoryview
 class Flusher:
     """The outboxes that have something to send; one call at the end of the turn empties them all."""
 
-    def __init__(self, reactor: IReactorTime) -> None:
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._outboxes: list[Outbox] = []
 

@@ -36,10 +36,12 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-class BrokerProtocol(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn is untyped
+class BrokerProtocol(WebSocketServerProtocol):
     """One connection. It is the Peer of its Session."""
 
     factory: BrokerFactory
+    transport: Any
+    openHandshakeTimeoutCall: Any
     outbox: Outbox
     session: Session | None = None
     user = ""
@@ -96,7 +98,9 @@ class BrokerProtocol(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn
             self.data = head.text + self.data[end:]
         super().processHandshake()
 
-    def onConnect(self, request: ConnectionRequest) -> Deferred[str | None]:
+    def onConnect(  # type: ignore[override]  # Autobahn takes a Deferred as well
+        self, request: ConnectionRequest
+    ) -> Deferred[str | None]:
         """Let in whom the password file knows. Raises ConnectionDeny for all others."""
         settings = self.factory.settings
         if settings.path not in ("/", request.path):
@@ -176,7 +180,7 @@ class BrokerProtocol(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn
         """A message is complete."""
         if not self.failedByMe:
             self.onMessage(b"".join(self.message_data), self.message_is_binary)
-        self.message_data = None
+        self.message_data = []
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A text or binary message has come."""

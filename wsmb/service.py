@@ -40,6 +40,8 @@ _log = Logger()
 class Options(usage.Options):
     """The options of `twistd wsmb`; the settings that they and the file give are in `settings`."""
 
+    settings: Settings
+
     synopsis = "[options]"
     longdesc = (
         "A WebSocket message broker. Users are in an htpasswd file (make one with 'wsmb passwd FILE USER'). "
@@ -56,7 +58,6 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()
         self["listen"] = []
-        self.settings: Settings | None = None
 
     def opt_listen(self, endpoint: str) -> None:
         """Twisted endpoint to listen on, such as tcp:8888:interface=127.0.0.1; may be repeated."""
@@ -131,7 +132,7 @@ class BrokerService(service.Service):
         # Endpoints bind at once: a failure is there when this returns.
         endpoint.listen(self._factory).addCallbacks(self._ports.append, failures.append)
         if failures:
-            raise SettingError(f"listen = {text}: {_reason(failures[0].value)}")
+            raise SettingError(f"listen = {text}: {_reason(failures[0])}")
 
     def startService(self) -> None:
         """Serve."""
@@ -175,13 +176,12 @@ class BrokerService(service.Service):
 
 def makeService(options: Options) -> BrokerService:
     """The service for `twistd`."""
-    from twisted.internet import reactor
+    # Imported here, where twistd has chosen which reactor it is to be.
+    from twisted.internet import reactor  # noqa: PLC0415
 
-    settings = options.settings
-    assert settings is not None, "parseOptions has been called"
     try:
         # The daemon's own standard error is gone by the time that a port turns out to be in use.
-        return BrokerService(settings, reactor, os.fdopen(os.dup(2), "w"))
+        return BrokerService(options.settings, reactor, os.fdopen(os.dup(2), "w"))
     except SettingError as problem:
         _give_up(problem)
 
@@ -212,17 +212,22 @@ def _endpoint(reactor: Any, text: str) -> Any:
         text = "unix:" + quoteStringArgument(os.getcwd() + "/") + text[len("unix:") :]
     try:
         return serverFromString(reactor, text)
-    except Exception as problem:  # the parsers of endpoint strings raise whatever comes to their mind
+    except Exception:  # the parsers of endpoint strings raise whatever comes to their mind
         raise SettingError(
-            f"listen = {text}: {_reason(problem)}; write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
+            f"listen = {text}: {_reason(Failure())}; write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
         ) from None
 
 
-def _reason(problem: BaseException) -> str:
+def _reason(failure: Failure) -> str:
+    problem: Any = failure.value
     if isinstance(problem, CannotListenError):
         problem = problem.socketError
-    text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-    return {
-        errno.EADDRINUSE: f"{text}; stop what listens there, or choose another port",
-        errno.EACCES: f"{text}; ports below 1024 are for root, or for systemd's socket activation",
-    }.get(getattr(problem, "errno", None), " ".join(text.split()) or type(problem).__name__)
+    text = getattr(problem, "strerror", None) or " ".join(str(problem).split()) or type(problem).__name__
+    remedy = _REMEDIES.get(getattr(problem, "errno", 0))
+    return f"{text}; {remedy}" if remedy else text
+
+
+_REMEDIES = {
+    errno.EADDRINUSE: "stop what listens there, or choose another port",
+    errno.EACCES: "ports below 1024 are for root, or for systemd's socket activation",
+}

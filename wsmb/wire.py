@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -34,7 +34,7 @@ class SendMessage(msgspec.Struct, tag_field="command", tag="send-message", gc=Fa
 
 Command = Ping | ReceiveMessage | SendMessage
 
-_decode = msgspec.json.Decoder(Command).decode
+_decode: Callable[[bytes], Command] = msgspec.json.Decoder(Command).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 

@@ -15,7 +15,7 @@ from wsmb.errors import SettingError
 
 T = TypeVar("T")
 _MAX_CHANNEL_LENGTH = 100
-_FILE_ONLY = (
+_SECRETS_GO = (
     "put secrets into the environment: WSMB_DATABASE_USERNAME, WSMB_DATABASE_PASSWORD, or WSMB_DATABASE"
 )
 
@@ -103,7 +103,7 @@ def gather(ini: Ini, file_name: str, environ: Mapping[str, str], overrides: Mapp
 def _gather_section(gathered: Gathered, name: str, section: IniSection, file_name: str) -> None:
     place = f"{file_name} line {section.line}"
     if name == "secret":
-        gathered.warnings.append(f"[secret] ({place}): passed over; {_FILE_ONLY}")
+        gathered.warnings.append(f"[secret] ({place}): passed over; {_SECRETS_GO}")
         return
     found, keys = gathered.server, keys_of(name)
     if name.startswith("channel "):

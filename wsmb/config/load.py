@@ -10,6 +10,7 @@ from wsmb.config import options
 from wsmb.config.database import choose_database
 from wsmb.config.given import Folders, Found, Gathered, Given, Rank, gather
 from wsmb.config.ini import Ini, read_ini
+from wsmb.config.options import Option
 from wsmb.config.values import printable, shown
 from wsmb.errors import SettingError
 from wsmb.settings import ChannelSettings, KeepData, Settings
@@ -118,30 +119,35 @@ def _max_outstanding_bytes(found: Found) -> int:
 
 def _users(found: Found, folders: Folders, file_name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Files and lines; a file from outside of the configuration file replaces all that stands in it."""
-    files = list(found.all(options.HTPASSWD))
-    lines: list[Given[str]] = []
-    if not files or files[0].rank is Rank.FILE:
-        is_config = found.value(options.SOURCE) == "config"
-        (lines if is_config else files).extend(found.all(options.DATA))
+    named, data = found.all(options.HTPASSWD), found.all(options.DATA)
+    if named and named[0].rank is not Rank.FILE:
+        data = ()
+    is_config = found.value(options.SOURCE) == "config"
+    files = [_user_file(options.HTPASSWD, given, folders) for given in named]
+    files += [_user_file(options.DATA, given, folders) for given in data if not is_config]
+    lines = [_user_line(given) for given in data if is_config]
     if not files and not lines:
         where = file_name or "no configuration file"
         raise SettingError(
             f"{options.HTPASSWD.title} ({where}): no file with users is named; {_MAKE_ONE}, then {_NAME_ONE}"
         )
-    return tuple(_user_file(given, folders) for given in files), tuple(_user_line(given) for given in lines)
+    return tuple(files), tuple(lines)
 
 
-def _user_file(given: Given[str], folders: Folders) -> str:
+def _user_file(option: Option[str], given: Given[str], folders: Folders) -> str:
     path = folders.absolute(given.value, given.rank)
-    title = f"the file with users ({given.place})"
+    title = f"{option.title} ({given.place})"
     if ":" in given.value and ("$" in given.value or "{" in given.value):
         raise SettingError(f"{title}: holds a user and a hash, not a file; set source = config")
     if not os.path.exists(path):
         raise SettingError(f"{title}: {shown(path)} does not exist; {_MAKE_ONE}, then {_NAME_ONE}")
     if not os.path.isfile(path):
         raise SettingError(f"{title}: {shown(path)} is not a file; {_NAME_ONE}")
-    if not os.access(path, os.R_OK):
-        raise SettingError(f"{title}: {shown(path)} may not be read by this user; change its owner or mode")
+    try:
+        open(path, "rb").close()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); change its owner or mode"
+        raise SettingError(f"{title}: {shown(path)} {reason}") from None
     return path
 
 

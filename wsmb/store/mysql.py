@@ -26,6 +26,14 @@ _PACKET = "SELECT @@max_allowed_packet"
 _COLUMNS = """
 SELECT COLUMN_NAME, CHARACTER_SET_NAME, CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS
 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"""
+# In InnoDB every index ends with the primary key: `channel` is (channel, data_id).
+_INDEX = """
+SELECT INDEX_NAME FROM information_schema.STATISTICS
+WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s AND INDEX_TYPE = 'BTREE'
+GROUP BY INDEX_NAME
+HAVING GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX) IN ('channel', 'channel,data_id')
+   AND MAX(SUB_PART) IS NULL
+ORDER BY INDEX_NAME LIMIT 1"""
 _LARGEST = """
 SELECT GREATEST(COALESCE((SELECT MAX(data_id) FROM `{table}`), 0), COALESCE(
     (SELECT AUTO_INCREMENT - 1 FROM information_schema.TABLES
@@ -127,9 +135,10 @@ class MysqlDialect:
                 for statement in schema_statements("mysql", 1, self._settings.prefix):
                     cursor.execute(statement)
                 cursor.execute(_COLUMNS, (self._name,))
-            columns = {name: (charset, length) for name, charset, length in cursor.fetchall()}
+            columns = {name.lower(): (charset, length) for name, charset, length in cursor.fetchall()}
             check_columns(self._name, columns)
             self.table.channel_charset, self.table.channel_length = columns["channel"]
+            self.table.use_index(cursor.fetchone()[0] if cursor.execute(_INDEX, (self._name,)) else None)
             cursor.execute(_LARGEST.format(table=self._name), (self._name,))
             return int(cursor.fetchone()[0])
 

@@ -15,10 +15,10 @@ _DELETE = "DELETE FROM `{table}` WHERE data_id IN %s"
 # The first comparison finds the index, under the column's own collation; the second is exact.
 _OF_CHANNEL = "channel = %s AND CAST(CONVERT(channel USING utf8mb4) AS BINARY) = %s AND data_id > %s"
 _SIZES = """
-SELECT data_id, COALESCE(LENGTH(data), 0) FROM `{table}`
+SELECT data_id, COALESCE(LENGTH(data), 0) FROM `{table}` {hint}
 WHERE {of_channel} ORDER BY data_id LIMIT %s"""
 _READ = """
-SELECT data_id, channel, data FROM `{table}`
+SELECT data_id, channel, data FROM `{table}` {hint}
 WHERE {of_channel} AND data_id <= %s ORDER BY data_id LIMIT %s"""
 _ROWS = "SELECT data_id, channel, data FROM `{table}` WHERE data_id IN %s"
 _LARGEST = "SELECT COALESCE(MAX(data_id), 0) FROM `{table}`"
@@ -37,13 +37,22 @@ class MysqlTable:
     def __init__(self, name: str) -> None:
         self._insert = _INSERT.format(table=name)
         self._delete = _DELETE.format(table=name)
-        self._sizes = _SIZES.format(table=name, of_channel=_OF_CHANNEL)
-        self._read = _READ.format(table=name, of_channel=_OF_CHANNEL)
         self._rows = _ROWS.format(table=name)
         self._largest = _LARGEST.format(table=name)
+        self._name = name
+        self.use_index(None)
         self.max_statement_bytes = 1_048_576
         self.channel_charset: str | None = "utf8mb4"
         self.channel_length: int | None = 100
+
+    def use_index(self, index: str | None) -> None:
+        """Read through this index on (channel, data_id).
+
+        Left to itself, the server looks up the channel and walks over all rows before the page.
+        """
+        hint = f"FORCE INDEX (`{index.replace('`', '``')}`)" if index else ""
+        self._sizes = _SIZES.format(table=self._name, of_channel=_OF_CHANNEL, hint=hint)
+        self._read = _READ.format(table=self._name, of_channel=_OF_CHANNEL, hint=hint)
 
     def refusal(self, connection: Any, channel: str, texts: Sequence[str]) -> StoreError | None:
         """Names that the column cannot hold, statements over max_allowed_packet."""

@@ -1,0 +1,66 @@
+# `make run` runs a broker for trying out, `make test` all that must hold. Both do their own set-up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
+DEBIAN_FOR_TESTS := mariadb-server apache2-utils openssl
+RUN_PORT ?= 8888
+
+.PHONY: run test lint types unit plugin debian bench-memory clean
+
+run: $(VENV)/installed
+	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
+	@echo
+	@echo "wsmb runs on ws://127.0.0.1:$(RUN_PORT)/, reachable from this machine only; Ctrl-C ends it."
+	@echo "From another terminal, in this folder:"
+	@echo
+	@echo "  export WSMB_URL=ws://127.0.0.1:$(RUN_PORT)/ WSMB_USER=qa WSMB_PASSWORD=4lt0@1234"
+	@echo "  $(BIN)/wsmb receive sms"
+	@echo "  $(BIN)/wsmb send sms '{\"receiver\":\"0812\",\"message\":\"hello\"}'"
+	@echo
+	@exec $(BIN)/twistd -n --pidfile= wsmb --htpasswd run/htpasswd \
+	    --listen tcp:$(RUN_PORT):interface=127.0.0.1 --database sqlite:///run/wsmb.sqlite3
+
+test: debian $(VENV)/ready lint types plugin unit
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready
+	$(BIN)/mypy
+
+# From outside the checkout, so that it is the installed plugin that is found.
+plugin: $(VENV)/ready
+	cd / && "$(CURDIR)/$(BIN)/twistd" --help | grep -q '^ *wsmb '
+
+unit: $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python -m twisted.trial tests
+
+bench-memory: $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python -m benchmarks.memory
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/installed: $(VENV)/bin/python $(SOURCES)
+	$(BIN)/pip install --quiet --disable-pip-version-check .
+	@touch $@
+
+$(VENV)/ready: $(VENV)/bin/python $(SOURCES)
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[dev]'
+	@touch $@ $(VENV)/installed
+
+# What the tests want from Debian. Where it cannot be installed, the tests that need it are skipped and
+# say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
+debian:
+	@if command -v mariadbd htpasswd openssl >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    { apt-get update -q && apt-get install -y -q $(DEBIAN_FOR_TESTS); } >/dev/null \
+	    || echo "Some of $(DEBIAN_FOR_TESTS) could not be installed: the tests that need it are skipped."; \
+	else echo "For all tests, as root: apt-get install $(DEBIAN_FOR_TESTS)"; fi
+
+clean:
+	rm -rf $(VENV) build run *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache

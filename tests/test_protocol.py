@@ -1,0 +1,395 @@
+"""Tests for wsmb.protocol and wsmb.factory; most of them for what Autobahn does behind our back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support_protocol import Connection, World, basic, client_frame, request
+from wsmb.handshake import refusal
+from wsmb.protocol import MAX_FRAGMENTS
+
+RECEIVE = b'{"command":"receive-message","channel":"c"}'
+SEND = b'{"command":"send-message","channel":"c","data":[1]}'
+
+
+class ProtocolTestCase(SynchronousTestCase):
+    def world(self, **settings: Any) -> World:
+        world = World(**settings)
+        self.addCleanup(world.close)
+        return world
+
+    def setUp(self) -> None:
+        self.one = self.world()
+
+    def receiver(self) -> Connection:
+        connection = self.one.greeted()
+        connection.receive(client_frame(RECEIVE))
+        return connection
+
+
+class OpeningTests(ProtocolTestCase):
+    def refused(self, data: bytes, status: int, world: World | None = None) -> None:
+        connection = (world or self.one).connect()
+        connection.receive(data)
+        self.assertEqual(connection.taken(), refusal(status))
+        self.assertFalse(connection.is_open)
+
+    def test_the_answer_names_no_version_and_no_subprotocol(self) -> None:
+        connection = self.one.connect()
+        connection.receive(request("Sec-WebSocket-Protocol: arduino"))
+        self.assertEqual(
+            connection.taken(),
+            b"HTTP/1.1 101 Switching Protocols\r\nServer: wsmb\r\nUpgrade: WebSocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Accept: BACScCJPNqyz+UBoqMH89VmURoA=\r\n\r\n",
+        )
+
+    def test_no_delay_on_the_transport(self) -> None:
+        """Autobahn's own tcpNoDelay has no effect on a server."""
+        self.assertTrue(self.one.connect().transport.no_delay)
+
+    def test_wrong_or_no_credentials(self) -> None:
+        for authorization in (
+            None,
+            "",
+            "Basic",
+            "Basic !!!!",
+            "Bearer x",
+            basic("qa", "wrong"),
+            basic("", "right"),
+            "Basic cWE=",
+        ):
+            self.refused(request(authorization=authorization), 401)
+
+    def test_a_browser_logs_in_by_subprotocol(self) -> None:
+        connection = self.one.connect()
+        connection.receive(request("Sec-WebSocket-Protocol: wsmb, basic.cWE6cmlnaHQ", authorization=None))
+        answer = connection.taken()
+        self.assertIn(b"\r\nSec-WebSocket-Protocol: wsmb\r\n", answer)
+        self.assertNotIn(b"basic.", answer)
+        self.assertEqual(connection.protocol.user, "qa")
+
+    def test_a_wrong_password_by_subprotocol(self) -> None:
+        for offer in ("wsmb, basic.cWE6d3Jvbmc", "wsmb, basic.", "basic.cWE6cmlnaHQ", "wsmb"):
+            self.refused(request(f"Sec-WebSocket-Protocol: {offer}", authorization=None), 401)
+
+    def test_the_subprotocol_wsmb_with_ordinary_credentials(self) -> None:
+        connection = self.one.connect()
+        connection.receive(request("Sec-WebSocket-Protocol: wsmb"))
+        self.assertIn(b"\r\nSec-WebSocket-Protocol: wsmb\r\n", connection.taken())
+
+    def test_only_the_configured_path(self) -> None:
+        world = self.world(path="/ws")
+        world.open(path="/ws")
+        world.open(path="/ws?sessid=1")
+        for path in ("/", "/ws/", "/wsx"):
+            self.refused(request(path=path), 404, world)
+
+    def test_any_path_by_default(self) -> None:
+        for path in ("/", "/ws?sessid=1", "/a/b"):
+            self.one.open(path=path)
+
+    def test_origins(self) -> None:
+        world = self.world(allowed_origins=("https://shop.example",))
+        for origin in ("https://shop.example", "10.1.2.3:8888", "file://"):
+            world.open(f"Origin: {origin}")
+        for origin in ("https://evil.example", "null", "http://127.0.0.1"):
+            self.refused(request(f"Origin: {origin}"), 403, world)
+
+    def test_a_head_that_does_not_end(self) -> None:
+        connection = self.one.connect()
+        connection.receive(b"GET / HTTP/1.1\r\nX: " + b"x" * 8_000)
+        self.assertEqual(connection.taken(), b"")
+        connection.receive(b"x" * 200)
+        self.assertEqual(connection.taken(), refusal(431))
+        self.assertFalse(connection.is_open)
+
+    def test_a_head_that_is_too_long_in_one_piece(self) -> None:
+        self.refused(request("X: " + "x" * 9_000), 431)
+
+    def test_a_smuggled_header(self) -> None:
+        self.refused(request(f"X: a\x85Authorization: {basic('qa', 'right')}", authorization=None), 400)
+
+    def test_a_head_in_single_bytes(self) -> None:
+        connection = self.one.connect()
+        for byte in request():
+            connection.receive(bytes([byte]))
+        self.assertIn(b" 101 ", connection.taken())
+
+    def test_not_a_websocket_request(self) -> None:
+        self.refused(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 426)
+        self.refused(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405)
+        self.refused(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", 505)
+        self.refused(b"nonsense\r\n\r\n", 400)
+        self.refused(request().replace(b"Version: 13", b"Version: 8"), 400)
+
+    def test_no_text_of_the_request_in_the_refusal_or_the_log(self) -> None:
+        self.refused(b"GET /secret#fragment HTTP/1.1\r\nHost: a\r\n\r\n", 400)
+
+    def test_an_exception_in_the_check_is_a_plain_500(self) -> None:
+        world = self.world()
+        world.checker.check = lambda *_: {}["secret text"]  # type: ignore[method-assign]
+        self.refused(request(), 500, world)
+        self.flushLoggedErrors(KeyError)
+
+    def test_a_handshake_that_takes_too_long(self) -> None:
+        connection = self.one.connect()
+        connection.receive(b"GET / HTTP/1.1\r\n")
+        self.one.clock.pump([1] * 12)
+        self.assertFalse(connection.is_open)
+
+    def test_a_password_check_may_take_longer_than_a_handshake(self) -> None:
+        self.one.checker.at_once = False
+        connection = self.one.connect()
+        connection.receive(request())
+        self.one.clock.pump([1] * 60)
+        self.one.checker.answer()
+        self.assertIn(b" 101 ", connection.taken())
+
+    def test_gone_while_the_password_is_checked(self) -> None:
+        """Autobahn would open a session on the dead socket that nothing ever closes."""
+        self.one.checker.at_once = False
+        connection = self.one.connect()
+        connection.receive(request())
+        connection.lose()
+        self.one.checker.answer()
+        self.one.clock.advance(1)
+        self.assertIsNone(connection.protocol.session)
+        self.assertEqual((self.one.factory.connections, connection.taken()), (set(), b""))
+
+    def test_a_second_request_while_the_password_is_checked(self) -> None:
+        """Autobahn would run onConnect again and open the session as the second, unverified user."""
+        self.one.checker.at_once = False
+        connection = self.one.connect()
+        connection.receive(request())
+        connection.receive(request(authorization=basic("admin", "wrong")))
+        self.assertEqual(self.one.checker.asked, ["qa"])
+        self.one.checker.answer()
+        self.assertEqual(self.one.checker.asked, ["qa"])
+        self.assertEqual(connection.protocol.user, "qa")
+
+    def test_frames_that_come_while_the_password_is_checked(self) -> None:
+        receiver = self.receiver()
+        self.one.checker.at_once = False
+        connection = self.one.connect()
+        connection.receive(request() + client_frame(SEND)[:5])
+        connection.receive(client_frame(SEND)[5:])
+        self.assertEqual(receiver.payloads(), [])
+        self.one.checker.answer()
+        self.assertEqual(receiver.payloads(), [SEND])
+
+    def test_a_flood_while_the_password_is_checked(self) -> None:
+        self.one.checker.at_once = False
+        connection = self.one.connect()
+        connection.receive(request())
+        for _ in range(2):
+            connection.receive(bytes(50_000))
+        self.assertTrue(connection.transport.aborted)
+        self.one.checker.answer()
+        self.assertEqual(self.one.factory.connections, set())
+
+    def test_the_password_is_forgotten(self) -> None:
+        connection = self.one.open()
+        self.assertNotIn("right", repr(vars(connection.protocol)))
+        self.assertNotIn("cWE6cmlnaHQ", repr(vars(connection.protocol)))
+
+    def test_refusals_are_counted_and_reported_together(self) -> None:
+        for _ in range(3):
+            self.refused(request(authorization=None), 401)
+        self.assertEqual(self.one.factory.take_refusals(), "3 with 401")
+        self.assertEqual(self.one.factory.take_refusals(), "")
+
+
+class GreetingTests(ProtocolTestCase):
+    def test_after_100_ms(self) -> None:
+        connection = self.one.open()
+        self.one.clock.advance(0.099)
+        self.assertEqual(connection.taken(), b"")
+        self.one.clock.advance(0.001)
+        (greeting,) = connection.payloads()
+        self.assertRegex(
+            greeting,
+            rb'^{"command":"connect","response_code":"00","response_text":"Accepted",'
+            rb'"data":\[{"time_stamp":"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z"}\]}$',
+        )
+        self.one.clock.advance(10)
+        self.assertEqual(connection.taken(), b"")
+
+    def test_never_in_one_segment_with_the_answer(self) -> None:
+        """The PHP client throws away what comes with the answer."""
+        connection = self.one.connect()
+        writes: list[bytes] = []
+        connection.transport.write = writes.append  # type: ignore[method-assign]
+        connection.receive(request() + client_frame(SEND))
+        self.assertEqual(len(writes), 2)
+        self.assertTrue(writes[0].endswith(b"\r\n\r\n"))
+
+    def test_gone_before_the_greeting(self) -> None:
+        connection = self.one.open()
+        connection.lose()
+        self.assertEqual(self.one.clock.getDelayedCalls(), [])
+
+
+class FrameTests(ProtocolTestCase):
+    def test_binary_goes_on_as_text(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        sender.receive(client_frame(SEND, opcode=2))
+        self.assertEqual(receiver.frames(), [(0x81, SEND)])
+
+    def test_fragments_go_on_as_one_frame(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        sender.receive(client_frame(SEND[:5], final=False))
+        sender.receive(client_frame(b"", 9) + client_frame(SEND[5:9], 0, final=False))
+        sender.receive(client_frame(SEND[9:], 0))
+        self.assertEqual(receiver.frames(), [(0x81, SEND)])
+
+    def test_exactly_65535_bytes_with_a_64_bit_length(self) -> None:
+        """As the PHP client writes it; Autobahn takes it for an error."""
+        receiver, sender = self.receiver(), self.one.greeted()
+        payload = SEND.replace(b"1]", b'"' + b"x" * (65_535 - len(SEND) - 1) + b'"]')
+        self.assertEqual(len(payload), 65_535)
+        frame = client_frame(payload, opcode=2, long=True)
+        for pieces in (
+            [frame],
+            [frame[:7], frame[7:]],
+            [frame[:1], frame[1:10], frame[10:30_000], frame[30_000:]],
+        ):
+            for piece in pieces:
+                sender.receive(piece)
+            self.assertEqual(receiver.frames(), [(0x81, payload)])
+
+    def test_any_other_length_that_is_too_long_is_an_error(self) -> None:
+        for size in (1, 126, 65_534):
+            connection = self.one.greeted()
+            connection.receive(client_frame(b"x" * size, long=True))
+            self.assertEqual(connection.frames()[0][1][:2], (1002).to_bytes(2, "big"))
+
+    def test_close_codes(self) -> None:
+        for data, code in (
+            (client_frame(b"\xff"), 1007),
+            (client_frame(b"x", masked=False), 1002),
+            (client_frame(b"x", opcode=3), 1002),
+            (client_frame(b"x", opcode=0), 1002),
+            (client_frame(b"x" * 1_048_577), 1009),
+        ):
+            connection = self.one.greeted()
+            connection.receive(data)
+            ((first, payload),) = connection.frames()
+            self.assertEqual((first, int.from_bytes(payload[:2], "big")), (0x88, code))
+
+    def test_the_largest_frame(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        payload = SEND.replace(b"1]", b'"' + b"x" * (1_048_576 - len(SEND) - 1) + b'"]')
+        sender.receive(client_frame(payload))
+        self.assertEqual(receiver.frames(), [(0x81, payload)])
+
+    def test_endless_fragments(self) -> None:
+        connection = self.one.greeted()
+        connection.receive(client_frame(b"", final=False))
+        connection.receive(client_frame(b"", 0, final=False) * MAX_FRAGMENTS)
+        ((first, payload),) = connection.frames()
+        self.assertEqual((first, int.from_bytes(payload[:2], "big")), (0x88, 1009))
+
+    def test_not_utf_8_in_a_binary_frame_is_not_forwarded(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        sender.receive(client_frame(SEND.replace(b"1", b'"\xff"'), opcode=2))
+        self.assertEqual((receiver.frames(), sender.frames()), ([], []))
+
+    def test_pings_are_answered_in_order(self) -> None:
+        connection = self.one.greeted()
+        connection.receive(
+            client_frame(b"a", 9) + client_frame(b'{"command":"ping"}') + client_frame(b"b", 9)
+        )
+        self.assertEqual([first for first, _ in connection.frames()], [0x8A, 0x81, 0x8A])
+
+    def test_a_close_is_answered_behind_what_was_sent(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        sender.receive(client_frame(SEND))
+        receiver.receive(client_frame((1000).to_bytes(2, "big"), 8))
+        self.assertEqual(receiver.frames(), [(0x81, SEND), (0x88, b"\x03\xe8")])
+        self.assertFalse(receiver.is_open)
+
+    def test_a_frame_that_comes_just_before_the_end(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        sender.protocol.dataReceived(client_frame(SEND))
+        sender.lose()
+        self.assertEqual(receiver.payloads(), [SEND])
+
+    def test_a_receiver_that_left_gets_nothing(self) -> None:
+        receiver, other, sender = self.receiver(), self.receiver(), self.one.greeted()
+        receiver.lose()
+        sender.receive(client_frame(SEND))
+        self.assertEqual((receiver.taken(), other.payloads()), (b"", [SEND]))
+
+
+class EndingTests(ProtocolTestCase):
+    def test_ended_by_closing_tcp_after_what_is_queued(self) -> None:
+        """A Close frame would kill the PHP receiver; it reconnects after a plain end."""
+        receiver, sender = self.receiver(), self.one.greeted()
+        sender.protocol.dataReceived(client_frame(SEND))
+        receiver.protocol.end()
+        self.assertEqual(receiver.frames(), [(0x81, SEND)])
+        self.assertFalse(receiver.is_open)
+
+    def test_a_receiver_that_does_not_read_is_ended(self) -> None:
+        self.one = self.world(max_outstanding_bytes=1_048_576)
+        receiver, sender = self.receiver(), self.one.greeted()
+        receiver.transport.producer.pauseProducing()
+        large = SEND.replace(b"1", b'"' + b"x" * 600_000 + b'"')
+        for _ in range(2):
+            sender.receive(client_frame(large))
+        self.assertTrue(receiver.transport.aborted)
+        sender.receive(client_frame(SEND))
+        self.assertEqual(len(self.one.factory.connections), 1)
+
+    def test_end_all(self) -> None:
+        connections = [self.one.greeted() for _ in range(3)]
+        ended = self.one.factory.end_all(2)
+        self.successResultOf(ended)
+        self.assertFalse(any(connection.is_open for connection in connections))
+        self.assertEqual(self.one.clock.getDelayedCalls(), [])
+
+
+class SilenceTests(ProtocolTestCase):
+    """The broker's own pings. Autobahn's want their payload back, which the PHP client drops."""
+
+    def setUp(self) -> None:
+        self.one = self.world(ping_interval_s=30, ping_timeout_s=60)
+        self.connection = self.receiver()
+
+    def sweeps(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.one.clock.advance(1)
+            self.one.factory.sweep(self.one.clock.seconds())
+
+    def test_pinged_when_silent_with_a_payload(self) -> None:
+        self.sweeps(30)
+        self.assertEqual(self.connection.frames(), [])
+        self.sweeps(1)
+        self.assertEqual(self.connection.frames(), [(0x89, b"wsmb")])
+
+    def test_an_empty_pong_is_a_sign_of_life(self) -> None:
+        for _ in range(10):
+            self.sweeps(40)
+            self.assertEqual(len(self.connection.frames()), 1)
+            self.connection.receive(client_frame(b"", 10))
+        self.assertTrue(self.connection.is_open)
+
+    def test_so_is_anything_else(self) -> None:
+        for _ in range(10):
+            self.sweeps(80)
+            self.connection.receive(client_frame(RECEIVE))
+        self.assertTrue(self.connection.is_open)
+
+    def test_ended_when_nothing_comes(self) -> None:
+        self.sweeps(90)
+        self.assertTrue(self.connection.is_open)
+        self.sweeps(2)
+        self.assertTrue(self.connection.transport.aborted)
+
+    def test_never_pinged_when_the_interval_is_zero(self) -> None:
+        self.one = self.world(ping_interval_s=0)
+        connection = self.receiver()
+        self.sweeps(10_000)
+        self.assertEqual((connection.frames(), connection.is_open), ([], True))

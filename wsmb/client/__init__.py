@@ -1,0 +1,1 @@
+"""Talking to a broker: what is pure in core and target, one thin file for each kind of I/O."""

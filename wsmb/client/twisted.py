@@ -1,0 +1,241 @@
+"""A client on Twisted and Autobahn: one connection after the other, for one conversation."""
+
+from __future__ import annotations
+
+import random as random_module
+from collections.abc import Callable
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from autobahn.websocket.types import ConnectingRequest, TransportDetails
+from OpenSSL import SSL
+from twisted.application.internet import ClientService
+from twisted.internet import ssl
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, TimeoutError
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsmb import __version__
+from wsmb.client import core
+from wsmb.client.target import Target
+
+CONNECT_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 3
+TICK_S = 10
+PING_TICKS = 3
+SILENCE_TICKS = 6
+
+
+class ClientProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn is untyped
+    """One connection. It is the Connection of its conversation."""
+
+    factory: ClientFactory
+    http_status_line = ""
+    _quiet_ticks = 0
+    _sweep: LoopingCall | None = None
+    _why = ""
+
+    def connectionMade(self) -> None:
+        """A TCP connection has been made."""
+        super().connectionMade()
+        # Autobahn reads its tcpNoDelay option before it has it, and swallows the error.
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+
+    def onConnecting(self, transport_details: TransportDetails) -> ConnectingRequest:
+        """The request. (Autobahn's own writes an IPv6 address without its brackets.)"""
+        target = self.factory.target
+        return ConnectingRequest(
+            host=target.url_host,
+            port=target.port,
+            resource=target.resource,
+            headers={"Authorization": target.authorization},
+            useragent=f"wsmb/{__version__}",
+        )
+
+    def failHandshake(self, reason: str) -> None:
+        """The broker does not let us in."""
+        self._why = "refused: " + self.http_status_line.removeprefix("HTTP/1.1 ")
+        super().failHandshake(reason)
+
+    def onOpen(self) -> None:
+        """The broker has let us in."""
+        self.http_request_data = None  # the password is in it
+        self._sweep = LoopingCall(self._tick)
+        self._sweep.clock = self.factory.reactor
+        self._sweep.start(TICK_S, now=False)
+        self.factory.opened(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come."""
+        self._quiet_ticks = 0
+        super().dataReceived(data)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A text or binary message has come."""
+        event = core.decode(payload)
+        if event is not None:
+            self.factory.received(event)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection has ended, or was never let in."""
+        if self._sweep is not None:
+            self._sweep.stop()
+            self._sweep = None
+        super().connectionLost(reason)
+        self.factory.lost(core.Loss(self._reason(reason), self._status()))
+
+    def _reason(self, reason: Failure) -> str:
+        if self._why:
+            return self._why
+        if self.wasOpenHandshakeTimeout:
+            return "no answer to the opening request"
+        if self.remoteCloseCode is not None:
+            return f"closed by the broker: {self.remoteCloseCode} {self.remoteCloseReason or ''}".rstrip()
+        return describe(reason)
+
+    def _status(self) -> int | None:
+        status = self._why.removeprefix("refused: ")[:3]
+        return int(status) if status.isascii() and status.isdigit() else None
+
+    def _tick(self) -> None:
+        # Ticks, not seconds: after a pause of this process what has come is still to be read.
+        self._quiet_ticks += 1
+        if self._quiet_ticks >= SILENCE_TICKS:
+            self._why = f"silent for {SILENCE_TICKS * TICK_S} s"
+            self.abort()
+        elif self._quiet_ticks % PING_TICKS == 0:
+            self.sendPing(b"wsmb")
+
+    # Connection
+
+    def send(self, payload: bytes) -> None:
+        """Send one text frame; see wsmb.client.core.Connection."""
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(payload)
+
+    def pace(self, producer: object) -> None:
+        """Pause `producer` while much is unsent."""
+        self.registerProducer(producer, True)
+
+    def abort(self) -> None:
+        """End at once."""
+        self.dropConnection(abort=True)
+
+
+class ClientFactory(WebSocketClientFactory):  # type: ignore[misc]  # Autobahn is untyped
+    """Makes the connections, and tells the conversation of them until the client stops."""
+
+    protocol = ClientProtocol
+    noisy = False
+
+    def __init__(
+        self, target: Target, conversation: core.Conversation, backoff: core.Backoff, reactor: Any
+    ) -> None:
+        super().__init__(reactor=reactor)
+        self.target = target
+        self.is_stopping = False
+        self.connection: ClientProtocol | None = None
+        self._conversation = conversation
+        self._backoff = backoff
+        self.setProtocolOptions(version=18, failByDrop=False, openHandshakeTimeout=CONNECT_TIMEOUT_S)
+
+    def opened(self, connection: ClientProtocol) -> None:
+        """A connection is open."""
+        self.connection = connection
+        if not self.is_stopping:
+            self._conversation.opened(connection)
+
+    def received(self, event: core.Event) -> None:
+        """The broker has said something."""
+        # Not before: a broker that lets us in and throws us out is not to be hurried.
+        self._backoff.reset()
+        if not self.is_stopping:
+            self._conversation.received(event)
+
+    def lost(self, loss: core.Loss) -> None:
+        """A connection has ended, or was not made."""
+        self.connection = None
+        if not self.is_stopping:
+            self._conversation.lost(loss)
+
+
+class Client:
+    """Connects, and connects again, from `start` to `stop`. TLS is verified with the host's name."""
+
+    def __init__(
+        self,
+        target: Target,
+        conversation: core.Conversation,
+        reactor: Any,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        backoff = core.Backoff(random)
+        self._reactor = reactor
+        self._factory = ClientFactory(target, conversation, backoff, reactor)
+        self._service = ClientService(
+            _Watched(_endpoint(target, reactor), self._factory.lost),
+            self._factory,
+            # Its own count begins anew with each TCP connection, let in or not.
+            retryPolicy=lambda _attempt: backoff.next_delay_s(),
+            clock=reactor,
+        )
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._service.startService()
+
+    def stop(self) -> Deferred[None]:
+        """Say goodbye and close. Fires when that is done, or has taken too long."""
+        self._factory.is_stopping = True
+        connection = self._factory.connection
+        if connection is not None and connection.state == connection.STATE_OPEN:
+            connection.sendClose(1000)
+        stopped = self._service.stopService()
+        stopped.addTimeout(STOP_TIMEOUT_S, self._reactor)
+        return stopped.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+
+
+@implementer(IStreamClientEndpoint)
+class _Watched:
+    """An endpoint that tells why it could not connect; ClientService only counts."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint, lost: Callable[[core.Loss], None]) -> None:
+        self._endpoint = endpoint
+        self._lost = lost
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
+        """Connect; see IStreamClientEndpoint."""
+
+        def failed(failure: Failure) -> Failure:
+            self._lost(core.Loss(describe(failure)))
+            return failure
+
+        return self._endpoint.connect(protocolFactory).addErrback(failed)
+
+
+def _endpoint(target: Target, reactor: Any) -> IStreamClientEndpoint:
+    endpoint = HostnameEndpoint(reactor, target.host, target.port, timeout=CONNECT_TIMEOUT_S)
+    if not target.is_secure:
+        return endpoint
+    secured: IStreamClientEndpoint = wrapClientTLS(ssl.optionsForClientTLS(target.host), endpoint)
+    return secured
+
+
+def describe(failure: Failure) -> str:
+    """Why a connection was not made or has ended, in one line."""
+    error = failure.value
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, ConnectionDone | ConnectionLost):
+        return "closed by the broker"
+    if isinstance(error, ConnectError) and isinstance(error.osError, OSError | int):
+        return str(failure.getErrorMessage()).rpartition(": ")[2].rstrip(".")
+    if isinstance(error, SSL.Error) and error.args and error.args[0]:
+        return "TLS: " + ", ".join(str(reason[-1]) for reason in error.args[0])
+    return " ".join(f"{type(error).__name__}: {error}".split())
