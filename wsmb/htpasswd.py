@@ -12,9 +12,10 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from passlib.context import CryptContext
+import bcrypt
 
 MAX_USER_BYTES = 256
 MAX_PASSWORD_BYTES = 1024
@@ -88,7 +89,14 @@ _KINDS = (
     _kind("apr_md5_crypt", rf"\$apr1\${_H64}{{0,8}}\${_H64}{{22}}"),
     _kind("ldap_sha1", r"\{SHA\}[A-Za-z0-9+/]{27}="),
 )
-_context = CryptContext([kind.scheme for kind in _KINDS])
+
+
+@cache
+def _context() -> Any:
+    # 1.5 MB that a broker whose users all have bcrypt need not spend.
+    from passlib.context import CryptContext  # noqa: PLC0415
+
+    return CryptContext([kind.scheme for kind in _KINDS if kind.scheme != "bcrypt"])
 
 
 def parse(text: bytes) -> Entries:
@@ -170,7 +178,9 @@ def merge(texts: Iterable[Entries]) -> Users:
 def _dummy_hash(hashes: Iterable[str]) -> str:
     costs = Counter(matched[1] for matched in map(_match, hashes) if matched)
     (scheme, rounds), _ = costs.most_common(1)[0]
-    hasher = _context.handler(scheme)
+    if scheme == "bcrypt" and rounds is not None:
+        return bcrypt_hash(secrets.token_hex().encode(), rounds)
+    hasher = _context().handler(scheme)
     if rounds is not None:
         hasher = hasher.using(rounds=rounds)
     return str(hasher.hash(secrets.token_hex()))
@@ -179,12 +189,15 @@ def _dummy_hash(hashes: Iterable[str]) -> str:
 def bcrypt_hash(password: bytes, cost: int) -> str:
     """A new hash of `password`, which has 1 to 72 bytes and no NUL."""
     # 2y is the one mark that PHP, Apache and everything else understand.
-    return str(_context.handler("bcrypt").using(rounds=cost, ident="2y").hash(password))
+    return bcrypt.hashpw(password, bcrypt.gensalt(cost)).decode().replace("$2b$", "$2y$", 1)
 
 
 def verify(password: bytes, password_hash: str) -> bool:
     """Whether `password` is the one behind `password_hash`, which comes from `parse`. Takes its time."""
-    longest = MAX_BCRYPT_PASSWORD_BYTES if password_hash.startswith("$2") else MAX_PASSWORD_BYTES
+    is_bcrypt = password_hash.startswith("$2")
+    longest = MAX_BCRYPT_PASSWORD_BYTES if is_bcrypt else MAX_PASSWORD_BYTES
     if not 0 < len(password) <= longest or b"\0" in password:
         return False
-    return bool(_context.verify(password, password_hash))
+    if is_bcrypt:
+        return bcrypt.checkpw(password, password_hash.encode())
+    return bool(_context().verify(password, password_hash))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -143,11 +144,20 @@ class BrokerService(service.Service):
         self._repeat(lambda: self._factory.sweep(time.monotonic()), SWEEP_S)
         self._repeat(self._factory.report_refusals, REPORT_S)
         _log.info(
-            "wsmb {version} listens on {addresses}, keeps messages in {store}",
+            "wsmb {version} listens on {addresses}; {kept}",
             version=__version__,
-            addresses=", ".join(str(port.getHost()) for port in self._ports),
-            store=self._settings.database,
+            addresses=", ".join(self._settings.listen),
+            kept=f"waiting messages are kept in {self._settings.database}"
+            if self._settings.keeps_data
+            else "no messages are kept",
         )
+        self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
+
+    def _terminate(self, *_: object) -> None:
+        # Twisted's own handler stops as well, but then ends the process by the signal: to a supervisor,
+        # a stop that went well would look like a failure.
+        if self.running:
+            self._reactor.callFromThread(self._reactor.stop)
 
     def _repeat(self, call: Callable[[], None], interval_s: float) -> None:
         loop = LoopingCall(call)

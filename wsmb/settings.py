@@ -52,6 +52,12 @@ class DatabaseSettings:
     prefix: str = "mq_"
     """The table is called `<prefix>data`."""
 
+    def __str__(self) -> str:
+        """Which database it is, for the log: without the password."""
+        if self.driver == "mysql":
+            return f"mysql://{self.username}@{self.host}:{self.port}/{self.name}, table {self.prefix}data"
+        return f"{self.driver}:{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

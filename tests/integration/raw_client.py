@@ -102,7 +102,6 @@ class RawClient:
         self._bytes = bytearray()
         self.send(opening() if request is None else request)
         self.head = self._read_head()
-        self.came_with_head = bytes(self._bytes)
         self.status = int(self.head.split(" ", 2)[1])
 
     # Out
@@ -162,10 +161,11 @@ class RawClient:
         return before
 
     def read_items(self, count: int) -> list[object]:
-        """The items of the next `send-message` frames, until there are `count` of them."""
+        """The items of the next `send-message` frames, until there are `count` of them or more."""
         items: list[object] = []
         while len(items) < count:
-            items += self.read_json()["data"]
+            frame = self.read_json()
+            items += frame["data"] if frame["command"] == "send-message" else []
         return items
 
     def read_to_end(self) -> bytes:

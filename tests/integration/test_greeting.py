@@ -59,15 +59,6 @@ class GreetingTests(BrokerCase):
         for _ in range(3):
             self.assertRegex(client.read_text(), ACCEPTED)
 
-    def test_it_is_never_in_one_piece_with_the_answer_to_the_request(self) -> None:
-        broker = self.broker()
-        for _ in range(50):
-            client = self.client(broker)
-            client.send_text(SEND)
-            self.assertTrue(client.head.endswith("\r\n\r\n"))
-            self.assertEqual(client.came_with_head, b"")
-            self.assertRegex(client.read_text(), ACCEPTED)
-
     def test_it_is_no_receipt_before_the_frame_has_been_delivered(self) -> None:
         broker = self.broker()
         receiver = self.receiver(broker, "sms")

@@ -21,7 +21,10 @@ PING = b'{"command":"ping","channel":"","data":[]}'
 
 
 class Answer(msgspec.Struct, tag_field="command", tag="connect", frozen=True):
-    """`{"command":"connect","response_code":"00",…,"data":[{"time_stamp":"…"}]}`: the greeting, or a ping's."""
+    """The greeting, or the answer to a ping.
+
+    `{"command":"connect","response_code":"00","response_text":"Accepted","data":[{"time_stamp":"…"}]}`.
+    """
 
     response_code: str
     data: list[dict[str, object]] = []
@@ -114,7 +117,7 @@ def text_item(text: bytes) -> bytes:
 
 
 def json_item(text: bytes) -> bytes:
-    """`text` as one item, its bytes as they are. Raises ValueError for what is not one JSON value in UTF-8."""
+    """`text` as one item, its bytes as they are. Raises ValueError for what is not one JSON value."""
     try:
         # msgspec looks inside no raw value for broken UTF-8.
         text.decode()
@@ -138,9 +141,10 @@ def check_channel(channel: str) -> str:
 def decode(payload: bytes) -> Event | None:
     """What one frame says; None for what this client does not know, as a newer broker may send."""
     try:
-        return _decode_event(payload)
+        event: Event = _decode_event(payload)
     except (msgspec.DecodeError, RecursionError):
         return None
+    return event
 
 
 class Receipts:

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from autobahn.websocket.types import ConnectingRequest, TransportDetails
+from autobahn.websocket.types import ConnectingRequest
 from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.application.internet import ClientService
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, TimeoutError
-from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError, TimeoutError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -30,7 +32,7 @@ PING_TICKS = 3
 SILENCE_TICKS = 6
 
 
-class ClientProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn is untyped
+class ClientProtocol(WebSocketClientProtocol):
     """One connection. It is the Connection of its conversation."""
 
     factory: ClientFactory
@@ -47,7 +49,7 @@ class ClientProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn
         if set_no_delay is not None:
             set_no_delay(True)
 
-    def onConnecting(self, transport_details: TransportDetails) -> ConnectingRequest:
+    def onConnecting(self, transport_details: Any) -> ConnectingRequest:
         """The request. (Autobahn's own writes an IPv6 address without its brackets.)"""
         target = self.factory.target
         return ConnectingRequest(
@@ -65,7 +67,7 @@ class ClientProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn
 
     def onOpen(self) -> None:
         """The broker has let us in."""
-        self.http_request_data = None  # the password is in it
+        self.http_request_data = b""  # the password is in it
         self._sweep = LoopingCall(self._tick)
         self._sweep.clock = self.factory.reactor
         self._sweep.start(TICK_S, now=False)
@@ -82,7 +84,7 @@ class ClientProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn
         if event is not None:
             self.factory.received(event)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended, or was never let in."""
         if self._sweep is not None:
             self._sweep.stop()
@@ -128,10 +130,10 @@ class ClientProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn
         self.dropConnection(abort=True)
 
 
-class ClientFactory(WebSocketClientFactory):  # type: ignore[misc]  # Autobahn is untyped
+class ClientFactory(WebSocketClientFactory):
     """Makes the connections, and tells the conversation of them until the client stops."""
 
-    protocol = ClientProtocol
+    protocol: Any = ClientProtocol
     noisy = False
 
     def __init__(
@@ -162,7 +164,7 @@ class ClientFactory(WebSocketClientFactory):  # type: ignore[misc]  # Autobahn i
         """A connection has ended, or was not made."""
         self.connection = None
         if not self.is_stopping:
-            self._conversation.lost(loss)
+            self._conversation.lost(core.Loss(f"{self.target.url}: {loss.reason}", loss.status))
 
 
 class Client:
@@ -178,9 +180,11 @@ class Client:
         backoff = core.Backoff(random)
         self._reactor = reactor
         self._factory = ClientFactory(target, conversation, backoff, reactor)
+        endpoint: Any = _Watched(_endpoint(target, reactor), self._factory.lost)
+        factory: Any = self._factory
         self._service = ClientService(
-            _Watched(_endpoint(target, reactor), self._factory.lost),
-            self._factory,
+            endpoint,
+            factory,
             # Its own count begins anew with each TCP connection, let in or not.
             retryPolicy=lambda _attempt: backoff.next_delay_s(),
             clock=reactor,
@@ -197,34 +201,37 @@ class Client:
         if connection is not None and connection.state == connection.STATE_OPEN:
             connection.sendClose(1000)
         stopped = self._service.stopService()
-        stopped.addTimeout(STOP_TIMEOUT_S, self._reactor)
-        return stopped.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+        return stopped.addTimeout(STOP_TIMEOUT_S, self._reactor).addErrback(_pass_over_timeout)
+
+
+def _pass_over_timeout(failure: Failure) -> None:
+    failure.trap(TimeoutError)
 
 
 @implementer(IStreamClientEndpoint)
 class _Watched:
     """An endpoint that tells why it could not connect; ClientService only counts."""
 
-    def __init__(self, endpoint: IStreamClientEndpoint, lost: Callable[[core.Loss], None]) -> None:
+    def __init__(self, endpoint: Any, lost: Callable[[core.Loss], None]) -> None:
         self._endpoint = endpoint
         self._lost = lost
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
         """Connect; see IStreamClientEndpoint."""
 
         def failed(failure: Failure) -> Failure:
             self._lost(core.Loss(describe(failure)))
             return failure
 
-        return self._endpoint.connect(protocolFactory).addErrback(failed)
+        connecting: Deferred[Any] = self._endpoint.connect(protocolFactory)
+        return connecting.addErrback(failed)
 
 
-def _endpoint(target: Target, reactor: Any) -> IStreamClientEndpoint:
-    endpoint = HostnameEndpoint(reactor, target.host, target.port, timeout=CONNECT_TIMEOUT_S)
-    if not target.is_secure:
-        return endpoint
-    secured: IStreamClientEndpoint = wrapClientTLS(ssl.optionsForClientTLS(target.host), endpoint)
-    return secured
+def _endpoint(target: Target, reactor: Any) -> Any:  # the interfaces of zope are no types
+    endpoint: Any = HostnameEndpoint(reactor, target.host, target.port, timeout=CONNECT_TIMEOUT_S)
+    if target.is_secure:
+        return wrapClientTLS(ssl.optionsForClientTLS(target.host), endpoint)
+    return endpoint
 
 
 def describe(failure: Failure) -> str:
@@ -232,10 +239,14 @@ def describe(failure: Failure) -> str:
     error = failure.value
     if isinstance(error, TimeoutError):
         return "no answer"
+    if isinstance(error, DNSLookupError):
+        return "no such host"
     if isinstance(error, ConnectionDone | ConnectionLost):
         return "closed by the broker"
     if isinstance(error, ConnectError) and isinstance(error.osError, OSError | int):
         return str(failure.getErrorMessage()).rpartition(": ")[2].rstrip(".")
+    if isinstance(error, VerificationError):
+        return "TLS: the certificate is for another host"
     if isinstance(error, SSL.Error) and error.args and error.args[0]:
         return "TLS: " + ", ".join(str(reason[-1]) for reason in error.args[0])
     return " ".join(f"{type(error).__name__}: {error}".split())

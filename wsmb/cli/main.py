@@ -1,0 +1,91 @@
+"""The `wsmb` command: finds the file of a subcommand, and tells of wrong usage.
+
+Each file is imported only when it is wanted, and Twisted only by those that talk to a broker.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from wsmb import __version__
+
+USAGE = 2
+
+COMMANDS = {
+    "send": "send items to a channel",
+    "receive": "print what comes on channels",
+    "ping": "ask the broker whether it is well",
+    "passwd": "make, change and delete the users of an htpasswd file",
+}
+
+_EPILOG = """\
+examples:
+  export WSMB_URL=ws://127.0.0.1:8888/ WSMB_USER=alice
+  read -rs WSMB_PASSWORD && export WSMB_PASSWORD
+  wsmb receive sms
+  wsmb send sms '{"receiver":"0812","message":"hello"}'
+  wsmb ping
+  wsmb passwd users.htpasswd alice
+
+wsmb COMMAND --help says more. Standard output holds nothing but data, all else is on standard error.
+exit codes: 0 done, 1 failed (refused, not reachable, not certain), 2 wrong usage"""
+
+
+def main() -> int:
+    """Carry out the `wsmb` command; its exit status."""
+    argv = sys.argv[1:]
+    if argv and argv[0] in COMMANDS:
+        return _subcommand(argv[0])(argv[1:])
+    return _own_options(argv)
+
+
+def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
+    if name == "passwd":
+        return _passwd
+
+    def carry_out(argv: Sequence[str]) -> int:
+        from wsmb.cli.arguments import UsageError  # noqa: PLC0415 (`wsmb passwd` starts fast)
+
+        try:
+            return int(import_module(f"wsmb.cli.{name}").main(argv, os.environ))
+        except UsageError as error:
+            print(f"wsmb {name}: {error}", file=sys.stderr)
+            return USAGE
+        except SystemExit as stop:  # --help
+            return int(stop.code or 0)
+
+    return carry_out
+
+
+def _passwd(argv: Sequence[str]) -> int:
+    from wsmb.cli import passwd  # noqa: PLC0415
+
+    return passwd.main(argv, sys.stdin, sys.stdout, sys.stderr)
+
+
+def _own_options(argv: Sequence[str]) -> int:
+    commands = "\n".join(f"  {name:9} {summary}" for name, summary in COMMANDS.items())
+    parser = ArgumentParser(
+        prog="wsmb",
+        usage="wsmb COMMAND ...",
+        description=f"Use a WebSocket message broker from a shell.\n\ncommands:\n{commands}",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"wsmb {__version__}")
+    try:
+        _, further = parser.parse_known_args(argv[:1])
+    except SystemExit as stop:  # --help, --version
+        return int(stop.code or 0)
+    what = "no such command" if further else "no command"
+    print(f"wsmb: {what}; there are {', '.join(COMMANDS)} (see wsmb --help)", file=sys.stderr)
+    return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
