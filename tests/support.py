@@ -78,6 +78,10 @@ class SteppedStore:
         self.failing: StoreError | None = None
         self._operations: deque[Callable[[], None]] = deque()
 
+    def insert(self, item_id: int, channel: str, data: bytes) -> None:
+        """Another program adds a row."""
+        self.rows[item_id] = (channel, data)
+
     def append(
         self, channel: str, items: Sequence[bytes], done: Callable[[Sequence[int] | StoreError], None]
     ) -> None:

@@ -220,6 +220,15 @@ class OfflineTests(SynchronousTestCase):
         self.store.settle()
         self.assertEqual(peer.items(), list(range(channels.PAGE_ITEMS, channels.PAGE_ITEMS + 50)))
 
+    def test_a_row_that_another_program_adds_late_with_a_small_id(self) -> None:
+        self.store.last_id = 10
+        self.sender.send("c", 1)
+        peer = self.bench.receiver()
+        self.store.step(2)
+        self.store.insert(5, "c", b'"late"')
+        self.store.settle()
+        self.assertEqual(peer.items(), [1, "late"])
+
     def test_receiver_leaves_while_the_page_is_read(self) -> None:
         self.sender.send("c", 1)
         peer = self.bench.receiver()

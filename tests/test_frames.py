@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import parse_frames
+from tests.support_protocol import client_frame
 from wsmb import frames
+from wsmb.protocol import unmask_large
 
 
 class TextFrameTests(SynchronousTestCase):
@@ -26,3 +28,64 @@ class TextFrameTests(SynchronousTestCase):
 
     def test_ping(self) -> None:
         self.assertEqual(frames.ping_frame(b"wsmb"), b"\x89\x04wsmb")
+
+
+def take(data: bytes, most_bytes: int = 1_000_000) -> frames.Taken:
+    return frames.take_frames(data, most_bytes, frames.unmask)
+
+
+class TakeFramesTests(SynchronousTestCase):
+    """The fast reader on its own; tests/test_differential.py holds it against Autobahn's parser."""
+
+    def test_nothing(self) -> None:
+        self.assertEqual(take(b""), ([], False, 0, 0))
+
+    def test_frames_and_the_beginning_of_another(self) -> None:
+        whole = client_frame(b"one") + client_frame(b"x" * 200) + client_frame(b"")
+        self.assertEqual(
+            take(whole + client_frame(b"four")[:-1]), ([b"one", b"x" * 200, b""], False, len(whole), 1)
+        )
+
+    def test_a_header_that_is_not_complete(self) -> None:
+        for size, header in ((3, 6), (200, 8), (70_000, 14)):
+            frame = client_frame(b"x" * size)
+            for cut in range(header):
+                self.assertEqual(take(frame[:cut])[0::2], ([], 0))
+                self.assertEqual(take(frame[:cut]).missing_bytes, 0)
+            self.assertEqual(take(frame[:header]), ([], False, 0, size))
+
+    def test_one_kind_at_a_time(self) -> None:
+        text, binary = client_frame(b"a"), client_frame(b"b", 2)
+        self.assertEqual(take(text + binary), ([b"a"], False, len(text), 0))
+        self.assertEqual(take(binary + text), ([b"b"], True, len(binary), 0))
+
+    def test_what_is_left_to_the_parser(self) -> None:
+        for frame in (
+            client_frame(b"ping", 9),
+            client_frame(b"\x03\xe8", 8),
+            client_frame(b"a", final=False),
+            client_frame(b"a", 0),
+            client_frame(b"a", 3),
+            client_frame(b"abcdef", masked=False),
+            client_frame(b"\xff"),
+            client_frame(b"\xc3"),
+            client_frame(b"x" * 100, long=True),
+            b"\xc1" + client_frame(b"a")[1:],
+            b"\x81\xfe\x00\x03" + b"mask" + b"abc",
+            client_frame(b"x" * 20),
+        ):
+            first = client_frame(b"first")
+            self.assertEqual(take(first + frame, most_bytes=19), ([b"first"], False, len(first), 0))
+
+    def test_binary_need_not_be_utf_8(self) -> None:
+        self.assertEqual(take(client_frame(b"\xff", 2)).payloads, [b"\xff"])
+
+    def test_65535_bytes_with_a_64_bit_length(self) -> None:
+        payload = b"x" * 65_535
+        self.assertEqual(take(client_frame(payload, long=True)).payloads, [payload])
+
+    @given(st.binary(max_size=100), st.binary(min_size=4, max_size=4))
+    def test_unmask(self, payload: bytes, mask: bytes) -> None:
+        expected = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
+        self.assertEqual(frames.unmask(payload, mask), expected)
+        self.assertEqual(unmask_large(payload, mask), expected)

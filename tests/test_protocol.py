@@ -265,6 +265,30 @@ class FrameTests(ProtocolTestCase):
             connection.receive(client_frame(b"x" * size, long=True))
             self.assertEqual(connection.frames()[0][1][:2], (1002).to_bytes(2, "big"))
 
+    def test_half_a_ping_that_holds_a_frame(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        inner = client_frame(SEND)
+        ping = b"\x89" + bytes([0x80 | len(inner)]) + bytes(4) + inner
+        sender.receive(ping[:6])
+        sender.receive(ping[6:])
+        self.assertEqual((receiver.frames(), sender.frames()), ([], [(0x8A, inner)]))
+
+    def test_a_whole_message_between_fragments_is_an_error(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        sender.receive(client_frame(SEND[:5], final=False))
+        sender.receive(client_frame(SEND))
+        self.assertEqual(receiver.frames(), [])
+        self.assertEqual(sender.frames()[0][1][:2], (1002).to_bytes(2, "big"))
+
+    def test_frames_of_all_sizes_in_any_pieces(self) -> None:
+        receiver, sender = self.receiver(), self.one.greeted()
+        sent = [SEND.replace(b"1", b"%d" % 10**size) for size in range(0, 3_000, 97)]
+        stream = b"".join(client_frame(payload, 1 + number % 2) for number, payload in enumerate(sent))
+        for step in (1, 7, 1_000, len(stream)):
+            for start in range(0, len(stream), step):
+                sender.protocol.dataReceived(stream[start : start + step])
+            self.assertEqual(receiver.payloads(), sent)
+
     def test_close_codes(self) -> None:
         for data, code in (
             (client_frame(b"\xff"), 1007),

@@ -223,7 +223,9 @@ class Channel:
         self._page.extend(item for item in result if end is None or item.item_id < end)
         if self._page:
             self._hand_out()
-        elif self._grown:
+        elif self._grown or self._cursor:
+            # The original program may have added a row with an id that it had taken earlier.
+            self._cursor = 0
             self._drain()
         else:
             self._catch_up()

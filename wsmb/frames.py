@@ -1,9 +1,14 @@
-"""WebSocket framing of what goes out (RFC 6455, section 5.2)."""
+"""WebSocket framing (RFC 6455, section 5.2): of all that goes out, and of everyday frames that come in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 _TEXT = 0x81  # FIN and opcode 1
+_BINARY = 0x82
 _PING = 0x89
+_LARGE_BYTES = 1_024
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -19,3 +24,71 @@ def text_frame(payload: bytes) -> bytes:
 def ping_frame(payload: bytes) -> bytes:
     """A ping. `payload`: 1 to 125 bytes; the PHP client fails on an empty frame."""
     return bytes((_PING, len(payload))) + payload
+
+
+Unmask = Callable[[bytes, bytes], bytes]
+"""(payload, mask of 4 bytes) to the payload as it was before."""
+
+
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    """Unmask as one large integer: the fastest that Python has for up to about 1,000 bytes."""
+    size = len(payload)
+    repeated = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")).to_bytes(size, "little")
+
+
+class Taken(NamedTuple):
+    """What `take_frames` has found."""
+
+    payloads: list[bytes]
+    is_binary: bool
+    taken_bytes: int
+    missing_bytes: int
+    """If another everyday frame has begun behind them: how much of it has not come yet; else 0."""
+
+
+def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask) -> Taken:
+    """Cut the everyday frames off the front of `data`, as long as they are of one kind.
+
+    Everyday frames are final, masked, without extension, text (in UTF-8) or binary, and of at most
+    `most_bytes`. All else is left to a general parser.
+    """
+    payloads: list[bytes] = []
+    start, end = 0, len(data)
+    kind = data[0] if data else 0
+    while end - start >= 6 and data[start] == kind and (kind == _TEXT or kind == _BINARY):  # noqa: PLR1714, SIM109
+        size = data[start + 1] - 0x80
+        mask_at = start + 2
+        if size >= 126:
+            size, mask_at = _long_size(data, start, size)
+        payload_at = mask_at + 4
+        next_at = payload_at + size
+        if not 0 <= size <= most_bytes or payload_at > end:
+            break
+        if next_at > end:
+            return Taken(payloads, kind == _BINARY, start, next_at - end)
+        unmask_one = unmask if size < _LARGE_BYTES else unmask_large
+        payload = unmask_one(data[payload_at:next_at], data[mask_at:payload_at])
+        if kind == _TEXT and not payload.isascii() and not _is_utf_8(payload):
+            break
+        payloads.append(payload)
+        start = next_at
+    return Taken(payloads, kind == _BINARY, start, 0)
+
+
+def _long_size(data: bytes, start: int, code: int) -> tuple[int, int]:
+    """The extended length of the frame at `start`, and where it ends; -1 if it is written too long.
+
+    65,535 may be written in 64 bits: the original's client does so.
+    """
+    end = start + (4 if code == 126 else 10)
+    size = int.from_bytes(data[start + 2 : end], "big")
+    return (size if size >= (126 if code == 126 else 65_535) else -1), end
+
+
+def _is_utf_8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -35,7 +35,8 @@ class MessageStore(Protocol):
     ) -> None:
         """Keep `items` (JSON texts in UTF-8) behind what waits on `channel`, all of them or none.
 
-        `done` gets their ids, ascending, once they are committed to the disk.
+        `done` gets their ids, ascending but not always without gaps, once they are committed to the
+        disk. After an UNAVAILABLE they may have been kept all the same.
         """
 
     def remove(self, item_ids: Sequence[int]) -> None:
@@ -52,12 +53,12 @@ class MessageStore(Protocol):
         """Read the oldest items of `channel` with an id above `after_id`.
 
         At most `max_items`, and no more than `max_bytes` of data, but at least one if there is one.
-        Channels are compared byte by byte whatever the database's collation. Never reads more than
+        Rows that are not valid JSON are passed over. Channels are compared byte by byte whatever the database's collation. Never reads more than
         about one page from the database at a time. An empty sequence: nothing waits.
         """
 
     def check(self, done: Callable[[bool], None]) -> None:
-        """Ask the database for a sign of life; False at once if it does not answer within 2 s.
+        """Ask the database for a sign of life: True, or False if none has come after 2 s.
 
         The one call whose `done` may overtake others.
         """

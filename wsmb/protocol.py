@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket import USES_NVX
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -49,6 +51,8 @@ class BrokerProtocol(WebSocketServerProtocol):
     _head_seen = False
     _checking = False
     _fragments = 0
+    _missing_bytes = 0  # of an everyday frame that has begun with _pieces
+    _pieces: list[bytes]
     _greeting_call: Any = None
     # For the factory's sweep:
     heard = True
@@ -77,6 +81,8 @@ class BrokerProtocol(WebSocketServerProtocol):
             self.data += data
             if len(self.data) > MAX_EARLY_BYTES:
                 self.dropConnection(abort=True)
+        elif self.state == self.STATE_OPEN or self._missing_bytes:
+            self._read(data)
         else:
             self._dataReceived(data)
 
@@ -157,6 +163,35 @@ class BrokerProtocol(WebSocketServerProtocol):
 
     # Frames in
 
+    def _read(self, data: bytes) -> None:
+        """Cut out everyday frames, and leave all else to Autobahn's parser, which takes 20 µs a frame."""
+        if self._missing_bytes:
+            self._pieces.append(data)
+            self._missing_bytes -= len(data)
+            if self._missing_bytes > 0:
+                return
+            data = b"".join(self._pieces)
+            self._pieces, self._missing_bytes = [], 0
+        if self.data and self.current_frame is None:
+            data, self.data = self.data + data, b""
+        while (
+            data and self.state == self.STATE_OPEN and self.current_frame is None and not self.inside_message
+        ):
+            payloads, is_binary, taken_bytes, missing_bytes = frames.take_frames(
+                data, self.maxMessagePayloadSize, unmask_large
+            )
+            for payload in payloads:
+                self.onMessage(payload, is_binary)
+            if taken_bytes:
+                data = data[taken_bytes:]
+            if missing_bytes:
+                self._pieces, self._missing_bytes = [data], missing_bytes
+                return
+            if not taken_bytes:
+                break
+        if data:
+            self._dataReceived(data)
+
     def processData(self) -> bool:
         """Parse on; the original's client writes a frame of 65,535 bytes with a 64-bit length."""
         data = self.data
@@ -220,13 +255,12 @@ class BrokerProtocol(WebSocketServerProtocol):
         self.outbox.put(data)
 
     def dropConnection(self, abort: bool = False) -> None:
-        """Close TCP, after what is queued unless `abort`."""
+        """Close TCP, after what is queued, or with `abort` after what the kernel takes of it now."""
         if self.state == self.STATE_CLOSED:
             return
         self.state = self.STATE_CLOSED
         self.droppedByMe = True
-        if not abort:
-            self.outbox.flush()
+        self.outbox.flush()
         self._closeConnection(abort)
 
     def ping(self) -> None:
@@ -271,6 +305,13 @@ _HANDSHAKE_ATTRIBUTES = (
     "websocket_origin",
     "_wskey",
 )
+
+
+def unmask_large(payload: bytes, mask: bytes) -> bytes:
+    """Unmask with Autobahn's own C code, where it is there: from 1,000 bytes it is the faster one."""
+    if USES_NVX:
+        return bytes(create_xor_masker(mask, len(payload)).process(payload))
+    return frames.unmask(payload, mask)
 
 
 def _credentials(request: ConnectionRequest) -> tuple[str | None, tuple[str, bytes] | None]:

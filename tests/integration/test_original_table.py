@@ -29,7 +29,7 @@ ROWS = [
     r"17",
     r"[1,[2]]",
 ]
-ITEMS = [{"message": "é – 😀"}, "日本", [1], 2, None]  # noqa: RUF001  # the dash is meant
+ITEMS = [{"message": "é ü 😀"}, "日本", [1], 2, None]
 
 
 class OriginalTableTests(MariaDBCase):

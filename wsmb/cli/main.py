@@ -35,9 +35,9 @@ wsmb COMMAND --help says more. Standard output holds nothing but data, all else 
 exit codes: 0 done, 1 failed (refused, not reachable, not certain), 2 wrong usage"""
 
 
-def main() -> int:
-    """Carry out the `wsmb` command; its exit status."""
-    argv = sys.argv[1:]
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out the `wsmb` command with these arguments, or the process's own; its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in COMMANDS:
         return _subcommand(argv[0])(argv[1:])
     return _own_options(argv)

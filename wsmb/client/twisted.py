@@ -14,7 +14,7 @@ from twisted.application.internet import ClientService
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError, TimeoutError
+from twisted.internet.error import ConnectionDone, ConnectionLost, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import LoopingCall
@@ -180,11 +180,9 @@ class Client:
         backoff = core.Backoff(random)
         self._reactor = reactor
         self._factory = ClientFactory(target, conversation, backoff, reactor)
-        endpoint: Any = _Watched(_endpoint(target, reactor), self._factory.lost)
-        factory: Any = self._factory
+        way: tuple[Any, Any] = (_Watched(_endpoint(target, reactor), self._factory.lost), self._factory)
         self._service = ClientService(
-            endpoint,
-            factory,
+            *way,
             # Its own count begins anew with each TCP connection, let in or not.
             retryPolicy=lambda _attempt: backoff.next_delay_s(),
             clock=reactor,
@@ -201,11 +199,7 @@ class Client:
         if connection is not None and connection.state == connection.STATE_OPEN:
             connection.sendClose(1000)
         stopped = self._service.stopService()
-        return stopped.addTimeout(STOP_TIMEOUT_S, self._reactor).addErrback(_pass_over_timeout)
-
-
-def _pass_over_timeout(failure: Failure) -> None:
-    failure.trap(TimeoutError)
+        return stopped.addTimeout(STOP_TIMEOUT_S, self._reactor).addErrback(lambda _: None)
 
 
 @implementer(IStreamClientEndpoint)
@@ -237,16 +231,19 @@ def _endpoint(target: Target, reactor: Any) -> Any:  # the interfaces of zope ar
 def describe(failure: Failure) -> str:
     """Why a connection was not made or has ended, in one line."""
     error = failure.value
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    if isinstance(error, DNSLookupError):
-        return "no such host"
-    if isinstance(error, ConnectionDone | ConnectionLost):
-        return "closed by the broker"
-    if isinstance(error, ConnectError) and isinstance(error.osError, OSError | int):
-        return str(failure.getErrorMessage()).rpartition(": ")[2].rstrip(".")
-    if isinstance(error, VerificationError):
-        return "TLS: the certificate is for another host"
+    for kind, text in _TEXTS:
+        if isinstance(error, kind):
+            return text
     if isinstance(error, SSL.Error) and error.args and error.args[0]:
         return "TLS: " + ", ".join(str(reason[-1]) for reason in error.args[0])
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    # "Connection was refused by other side: 111: Connection refused."
+    return " ".join(failure.getErrorMessage().split()).rpartition(": ")[2].rstrip(".")
+
+
+_TEXTS: tuple[tuple[type[BaseException], str], ...] = (
+    (TimeoutError, "no answer"),
+    (DNSLookupError, "no such host"),
+    (ConnectionDone, "closed by the broker"),
+    (ConnectionLost, "closed by the broker"),
+    (VerificationError, "TLS: the certificate is for another host"),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from wsmb.errors import SettingError
@@ -10,13 +11,12 @@ from wsmb.interfaces import MessageStore
 from wsmb.settings import DatabaseSettings
 from wsmb.store.dialects import Dialect
 from wsmb.store.memory import MemoryStore
-from wsmb.store.mysql import MysqlDialect
 from wsmb.store.sql import SqlStore
-from wsmb.store.sqlite import SqliteDialect
 
-_DIALECTS: dict[str, type[SqliteDialect] | type[MysqlDialect]] = {
-    "sqlite": SqliteDialect,
-    "mysql": MysqlDialect,
+# By name: who uses SQLite need not have PyMySQL in memory.
+_DIALECTS = {
+    "sqlite": ("wsmb.store.sqlite", "SqliteDialect"),
+    "mysql": ("wsmb.store.mysql", "MysqlDialect"),
 }
 
 
@@ -31,5 +31,6 @@ def open_store(settings: DatabaseSettings, reactor: Any) -> MessageStore:
     if settings.driver not in _DIALECTS:
         message = f"[database] driver: {settings.driver!r} is not known; take memory, sqlite or mysql"
         raise SettingError(message)
-    dialect: Dialect = _DIALECTS[settings.driver](settings)
+    module, name = _DIALECTS[settings.driver]
+    dialect: Dialect = getattr(import_module(module), name)(settings)
     return SqlStore(dialect, reactor, dialect.open())

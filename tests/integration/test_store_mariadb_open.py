@@ -1,0 +1,70 @@
+"""Opening the MySQL store, and what the start says when that fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet import reactor
+
+from tests.contracts.store_contract import ask
+from tests.integration.mariadb_case import MariaDBCase, connected
+from wsmb.errors import SettingError
+from wsmb.store import open_store
+from wsmb.store.mysql import MysqlDialect
+
+
+class OpenTest(MariaDBCase):
+    def assert_refused(self, *words: str, **changes: Any) -> None:
+        with self.assertRaises(SettingError) as caught:
+            open_store(replace(self.settings, **changes), reactor)
+        text = str(caught.exception)
+        self.assertNotIn("\n", text)
+        self.assertNotIn(changes.get("password", self.settings.password), text)
+        for word in words:
+            self.assertIn(word, text)
+
+    async def test_over_tcp(self) -> None:
+        store = self.open(self.server.new_database(over_tcp=True))
+        self.assertEqual(await ask(store.append, "sms", [b"1"]), [1])
+
+    async def test_ids_go_on_after_a_restart(self) -> None:
+        first = self.open()
+        ids = await ask(first.append, "sms", [b"1", b"2"])
+        first.remove(ids)
+        await ask(first.close)
+        self.assertEqual(await ask(self.open().append, "sms", [b"3"]), [3])
+
+    def test_a_wrong_password(self) -> None:
+        self.assert_refused("[database] username", "'wsmb'", password="hunter2-π")
+
+    def test_an_unknown_database(self) -> None:
+        self.assert_refused("[database] name", "'nowhere'", name="nowhere")
+
+    def test_nobody_there(self) -> None:
+        self.assert_refused("[database] host", "127.0.0.1:1", host="127.0.0.1", port=1)
+        self.assert_refused("[database] host", "/no/socket", host="/no/socket")
+
+    def test_a_server_that_does_not_answer(self) -> None:
+        self.server.freeze()
+        self.addCleanup(self.server.thaw)
+        started = reactor.seconds()
+        self.assert_refused("[database] host")
+        self.assertLess(reactor.seconds() - started, 8)
+
+    def test_another_table(self) -> None:
+        self.sql("CREATE TABLE mq_data (data_id int, channel text)")
+        self.assert_refused("[database] prefix", "mq_data", "created, data")
+
+    def test_a_prefix_of_ones_own(self) -> None:
+        self.open(replace(self.settings, prefix="x_"))
+        self.assertEqual(self.sql("SHOW TABLES"), (("x_data",),))
+
+    def test_lost_rows_hold_no_locks_for_long(self) -> None:
+        dialect = MysqlDialect(self.settings)
+        dialect.open()
+        connection = connected(dialect)
+        self.addCleanup(connection.close)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@innodb_lock_wait_timeout, @@idle_write_transaction_timeout, @@sql_mode")
+            self.assertEqual(cursor.fetchone(), (10, 10, "STRICT_ALL_TABLES"))

@@ -1,0 +1,196 @@
+"""Tests for `wsmb receive` and `wsmb ping`: what they say, print and end with."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support_client import (
+    ACCEPTED,
+    BROKEN,
+    REFUSED,
+    REJECTED,
+    RecordingConnection,
+    RecordingConsole,
+    delivery,
+)
+from wsmb.cli.output import Output, OutputInterrupted
+from wsmb.cli.ping import Pinging
+from wsmb.cli.receive import PROOF_S, Receiving
+
+
+class ReceivingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.console = RecordingConsole()
+        self.connection = RecordingConnection()
+        self.written: list[bytes] = []
+        self.failing: BaseException | None = None
+
+    def write(self, data: bytes) -> None:
+        if self.failing is not None:
+            raise self.failing
+        self.written.append(data)
+
+    def receive(self, *channels: str, count: int | None = None, with_channel: bool = False) -> Receiving:
+        receiving = Receiving(
+            channels, self.write, self.console.say, self.console.finish, self.clock, count, with_channel
+        )
+        receiving.start()
+        receiving.opened(self.connection)
+        return receiving
+
+    def test_asks_for_each_channel(self) -> None:
+        self.receive("a", "b")
+        self.assertEqual([one["channel"] for one in self.connection.sent], ["a", "b"])
+        self.assertEqual(set(self.connection.commands()), {"receive-message"})
+
+    def test_a_line_for_each_item(self) -> None:
+        receiving = self.receive("a")
+        receiving.received(ACCEPTED)
+        receiving.received(delivery("a", b'[{"x": "y\\n"}, 2]'))
+        self.assertEqual(self.written, [b'{"x":"y\\n"}\n2\n'])
+
+    def test_with_channel(self) -> None:
+        self.receive("a", "b", with_channel=True).received(delivery("b", b"[1]"))
+        self.assertEqual(self.written, [b'{"channel":"b","data":1}\n'])
+
+    def test_rejected(self) -> None:
+        self.receive("a").received(REJECTED)
+        self.assertEqual(self.console.ends, [(1, "the broker has refused it (01)")])
+
+    def test_interrupted(self) -> None:
+        self.receive("a").interrupted()
+        self.assertEqual(self.console.ends, [(0, "")])
+
+    # Losing the connection
+
+    def test_says_once_that_it_is_lost_and_that_it_is_back(self) -> None:
+        receiving = self.receive("a")
+        for _ in range(3):
+            receiving.lost(BROKEN)
+        receiving.opened(self.connection)
+        self.assertEqual(
+            self.console.lines, ["connection lost (closed by the broker); trying again", "connected"]
+        )
+        self.assertEqual(self.connection.commands(), ["receive-message"] * 2)
+        self.assertEqual(self.console.ends, [])
+
+    def test_refused_at_first(self) -> None:
+        receiving = Receiving(["a"], self.write, self.console.say, self.console.finish, self.clock)
+        receiving.lost(REFUSED)
+        self.assertEqual(self.console.ends, [(1, "refused: 401 Unauthorized")])
+
+    def test_refused_later(self) -> None:
+        receiving = self.receive("a")
+        receiving.lost(REFUSED)
+        self.assertEqual(self.console.ends, [])
+
+    def test_not_there_at_first(self) -> None:
+        receiving = Receiving(["a"], self.write, self.console.say, self.console.finish, self.clock)
+        receiving.lost(BROKEN)
+        self.assertEqual(self.console.lines, ["not connected (closed by the broker); trying again"])
+
+    # Counting
+
+    def test_stays_for_the_broker_s_ping_after_the_last(self) -> None:
+        receiving = self.receive("a", count=3)
+        receiving.received(delivery("a", b"[1,2]"))
+        receiving.received(delivery("a", b"[3]"))
+        self.assertEqual((self.console.ends, self.connection.aborted), ([], False))
+        self.clock.advance(PROOF_S)
+        self.assertEqual(self.console.ends, [(0, "")])
+
+    def test_a_frame_too_many_is_neither_printed_nor_proved(self) -> None:
+        receiving = self.receive("a", count=1)
+        receiving.received(delivery("a", b"[1]"))
+        receiving.received(delivery("a", b"[2]"))
+        self.assertEqual(self.console.ends, [(0, "")])
+        self.assertEqual((b"".join(self.written), self.connection.aborted), (b"1\n", True))
+
+    def test_items_too_many_are_neither_printed_nor_proved(self) -> None:
+        self.receive("a", count=1).received(delivery("a", b"[1,2]"))
+        self.assertEqual((self.written, self.console.ends), ([b"1\n"], [(0, "")]))
+        self.assertTrue(self.connection.aborted)
+
+    def test_lost_after_the_last(self) -> None:
+        receiving = self.receive("a", count=1)
+        receiving.received(delivery("a", b"[1]"))
+        receiving.lost(BROKEN)
+        self.assertEqual((self.console.ends, self.console.lines), ([(0, "")], []))
+
+    # Output
+
+    def test_nobody_reads(self) -> None:
+        for failing in (BrokenPipeError(), OutputInterrupted()):
+            self.setUp()
+            self.failing = failing
+            self.receive("a").received(delivery("a", b"[1]"))
+            self.assertEqual((self.console.ends, self.connection.aborted), ([(0, "")], True))
+
+    def test_output_that_fails(self) -> None:
+        self.failing = OSError(28, "No space left on device")
+        self.receive("a").received(delivery("a", b"[1]"))
+        self.assertEqual(self.console.ends, [(1, "standard output: No space left on device")])
+        self.assertTrue(self.connection.aborted)
+
+
+class OutputTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reading, self.writing = os.pipe()
+        self.addCleanup(os.close, self.writing)
+
+    def test_writes(self) -> None:
+        Output(self.writing).write(b"1\n")
+        self.assertEqual(os.read(self.reading, 9), b"1\n")
+        os.close(self.reading)
+
+    def test_a_closed_pipe(self) -> None:
+        os.close(self.reading)
+        with self.assertRaises(BrokenPipeError):
+            Output(self.writing).write(b"1\n")
+
+    def test_a_signal_between_writes_breaks_off_nothing(self) -> None:
+        output = Output(self.writing)
+        output.interrupt()
+        output.write(b"1\n")
+        output.interrupt()
+        os.close(self.reading)
+
+
+class PingingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.console = RecordingConsole()
+        self.connection = RecordingConnection()
+        self.shown: list[str] = []
+        self.pinging = Pinging(self.shown.append, self.console.finish, self.clock, 10.0)
+        self.pinging.start()
+        self.pinging.opened(self.connection)
+
+    def test_the_answer_is_the_one_after_the_greeting(self) -> None:
+        self.assertEqual(self.connection.sent, [])
+        self.pinging.received(ACCEPTED)
+        self.assertEqual((self.connection.commands(), self.shown), (["ping"], []))
+        self.pinging.received(ACCEPTED)
+        self.assertEqual((self.shown, self.console.ends), (["2026-11-22T21:00:00.000Z"], [(0, "")]))
+
+    def test_rejected(self) -> None:
+        self.pinging.received(ACCEPTED)
+        self.pinging.received(REJECTED)
+        self.assertEqual((self.shown, self.console.ends), ([], [(1, "the broker is not well (01)")]))
+
+    def test_no_answer(self) -> None:
+        self.pinging.received(ACCEPTED)
+        self.clock.advance(10)
+        self.assertEqual(self.console.ends, [(1, "no answer within 10 s")])
+
+    def test_not_reached(self) -> None:
+        self.pinging.lost(BROKEN)
+        self.assertEqual(self.console.ends, [(1, "closed by the broker")])
+
+    def test_interrupted(self) -> None:
+        self.pinging.interrupted()
+        self.assertEqual(self.console.ends, [(1, "interrupted")])
