@@ -16,6 +16,9 @@ from wsmb.settings import Settings
 SECRET = "s3cr3tW0rd"
 
 
+NOBODY = 65_534
+
+
 class ConfigCase(unittest.TestCase):
     """Loads settings from texts. Every error is checked to be one line without the SECRET."""
 
@@ -28,6 +31,13 @@ class ConfigCase(unittest.TestCase):
             os.mkdir(folder)
             self.write(os.path.join(folder, ".htpasswd"), b"user:hash\n")
         self.file = os.path.join(self.etc, "wsmb.ini")
+
+    def lose_privileges(self) -> None:
+        """Be somebody whom file modes bind, for the rest of the test."""
+        if os.geteuid() == 0:
+            os.chmod(os.path.dirname(self.cwd), 0o755)
+            os.seteuid(NOBODY)
+            self.addCleanup(os.seteuid, 0)
 
     def write(self, path: str, data: bytes) -> str:
         with open(path, "wb") as file:

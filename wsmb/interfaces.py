@@ -53,8 +53,9 @@ class MessageStore(Protocol):
         """Read the oldest items of `channel` with an id above `after_id`.
 
         At most `max_items`, and no more than `max_bytes` of data, but at least one if there is one.
-        Rows that are not valid JSON are passed over. Channels are compared byte by byte whatever the database's collation. Never reads more than
-        about one page from the database at a time. An empty sequence: nothing waits.
+        Channels are compared byte by byte whatever the database's collation; rows that are not valid
+        JSON are passed over. Never reads more than about one page from the database at a time. An empty
+        sequence: nothing waits.
         """
 
     def check(self, done: Callable[[bool], None]) -> None:
