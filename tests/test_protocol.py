@@ -122,7 +122,7 @@ class OpeningTests(ProtocolTestCase):
         self.refused(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405)
         self.refused(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", 505)
         self.refused(b"nonsense\r\n\r\n", 400)
-        self.refused(request().replace(b"Version: 13", b"Version: 8"), 400)
+        self.refused(request().replace(b"Version: 13", b"Version: 8"), 426)
 
     def test_no_text_of_the_request_in_the_refusal_or_the_log(self) -> None:
         self.refused(b"GET /secret#fragment HTTP/1.1\r\nHost: a\r\n\r\n", 400)
@@ -334,6 +334,15 @@ class FrameTests(ProtocolTestCase):
         self.assertEqual(receiver.frames(), [(0x81, SEND), (0x88, b"\x03\xe8")])
         self.assertFalse(receiver.is_open)
 
+    def test_no_message_behind_a_close_frame(self) -> None:
+        """It would be lost: nobody reads it, and on a kept channel it would count as delivered."""
+        receiver, other, sender = self.receiver(), self.receiver(), self.one.greeted()
+        receiver.receive(client_frame(b"", opcode=3))
+        sender.receive(client_frame(SEND))
+        self.assertEqual([first for first, _ in receiver.frames()], [0x88])
+        self.assertEqual(other.payloads(), [SEND])
+        self.assertTrue(receiver.is_open, "until it has answered")
+
     def test_a_frame_that_comes_just_before_the_end(self) -> None:
         receiver, sender = self.receiver(), self.one.greeted()
         sender.protocol.dataReceived(client_frame(SEND))
@@ -366,6 +375,15 @@ class EndingTests(ProtocolTestCase):
         self.assertTrue(receiver.transport.aborted)
         sender.receive(client_frame(SEND))
         self.assertEqual(len(self.one.factory.connections), 1)
+
+    def test_nobody_is_let_in_any_more(self) -> None:
+        self.one.checker.at_once = False
+        early, late = self.one.connect(), self.one.connect()
+        early.receive(request())
+        self.one.factory.stop_reading()
+        late.receive(request())
+        self.one.checker.answer()
+        self.assertEqual((early.taken(), late.taken()), (refusal(503), refusal(503)))
 
     def test_end_all(self) -> None:
         connections = [self.one.greeted() for _ in range(3)]
@@ -405,6 +423,14 @@ class SilenceTests(ProtocolTestCase):
             self.sweeps(80)
             self.connection.receive(client_frame(RECEIVE))
         self.assertTrue(self.connection.is_open)
+
+    def test_no_ping_behind_a_close_frame(self) -> None:
+        self.connection.receive(client_frame(b"", opcode=3))
+        self.connection.taken()
+        self.assertTrue(self.connection.is_open)
+        self.one.factory.sweep(1)
+        self.one.factory.sweep(100)
+        self.assertEqual(self.connection.frames(), [])
 
     def test_ended_when_nothing_comes(self) -> None:
         self.sweeps(90)

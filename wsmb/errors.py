@@ -1,6 +1,6 @@
 """Every error that wsmb knows, with what a client is told of it.
 
-The codes and the beginnings of the texts are those of docs/protocol.md, "Errors".
+Clients are told of 00 and 01; the others tell the parts of the broker what went wrong.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ class Code(Enum):
     ACCEPTED = ("00", "Accepted")
     REJECTED = ("01", "Rejected")
     MALFORMED = ("02", "Malformed")
-    FORBIDDEN = ("03", "Forbidden")
     TOO_LARGE = ("04", "Too large")
-    TOO_MANY = ("05", "Too many")
     UNAVAILABLE = ("06", "Unavailable")
 
     def __init__(self, number: str, text: str) -> None:

@@ -34,6 +34,7 @@ class BrokerFactory(WebSocketServerFactory):
         self.checker = checker
         self.flusher = Flusher(reactor)
         self.connections: set[BrokerProtocol] = set()
+        self.stopping = False
         self._refusals: Counter[int] = Counter()
         self._ended: Deferred[None] | None = None
         self.setProtocolOptions(
@@ -87,6 +88,8 @@ class BrokerFactory(WebSocketServerFactory):
                 if now_s - connection.quiet_since_s >= settings.ping_timeout_s:
                     _log.info("{user} at {peer} is silent: ended", user=connection.user, peer=connection.peer)
                     connection.dropConnection(abort=True)
+            elif connection.is_closing:
+                pass  # Autobahn's own timer ends it
             elif settings.ping_interval_s and now_s - connection.quiet_since_s >= settings.ping_interval_s:
                 connection.ping()
                 connection.pinged = True
@@ -104,7 +107,8 @@ class BrokerFactory(WebSocketServerFactory):
         return ", ".join(f"{count} with {status}" for status, count in sorted(refusals.items()))
 
     def stop_reading(self) -> None:
-        """The broker stops: take no more commands."""
+        """The broker stops: take no more commands, and let nobody in."""
+        self.stopping = True
         for connection in self.connections:
             connection.pause()
 

@@ -15,7 +15,6 @@ REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     426: "Upgrade Required",
-    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
@@ -66,6 +65,8 @@ def check_head(head: bytes) -> Head | Refusal:
         seen[name] = value.strip()
         if name != b"origin":
             kept.append(line)
+    if seen.get(b"sec-websocket-version", b"13") != b"13":
+        return Refusal(426)  # Autobahn says 400, without the version that would do
     origin = seen.get(b"origin")
     return Head(b"\r\n".join(kept) + HEAD_END, None if origin is None else origin.decode("latin-1"))
 

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from wsmb import frames
 from wsmb.auth import parse_basic
-from wsmb.handshake import HEAD_END, MAX_HEAD_BYTES, Refusal, check_head, is_origin_allowed, refusal
+from wsmb.handshake import HEAD_END, MAX_HEAD_BYTES, REASONS, Refusal, check_head, is_origin_allowed, refusal
 from wsmb.outbox import Outbox, make_outbox
 from wsmb.session import Session
 
@@ -109,6 +109,8 @@ class BrokerProtocol(WebSocketServerProtocol):
     ) -> Deferred[str | None]:
         """Let in whom the password file knows. Raises ConnectionDeny for all others."""
         settings = self.factory.settings
+        if self.factory.stopping:
+            raise ConnectionDeny(503)
         if settings.path not in ("/", request.path):
             raise ConnectionDeny(404)
         if not is_origin_allowed(self._origin, settings.allowed_origins):
@@ -125,7 +127,9 @@ class BrokerProtocol(WebSocketServerProtocol):
 
         def checked(is_right: bool) -> None:
             self._checking = False
-            if is_right:
+            if self.factory.stopping:
+                answer.errback(ConnectionDeny(503))
+            elif is_right:
                 self.user = user
                 answer.callback(subprotocol)
             else:
@@ -231,6 +235,11 @@ class BrokerProtocol(WebSocketServerProtocol):
         """Queue one frame; see wsmb.interfaces.Peer."""
         self.outbox.put(frame)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether a Close frame has been sent, or TCP closed."""
+        return bool(self.state != self.STATE_OPEN)
+
     def is_full(self) -> bool:
         """Whether the peer reads too slowly for more."""
         return self.outbox.is_full()
@@ -263,6 +272,14 @@ class BrokerProtocol(WebSocketServerProtocol):
         self.outbox.flush()
         self._closeConnection(abort)
 
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        """Send a Close frame. No message may follow it, so whoever receives must not do so any more."""
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        if self.session is not None:
+            self.session.closed()
+
     def ping(self) -> None:
         """Ask for a sign of life."""
         self.outbox.put(_PING_FRAME)
@@ -286,7 +303,7 @@ class BrokerProtocol(WebSocketServerProtocol):
         self.dropConnection(abort=True)
 
 
-_KNOWN_STATUS = {400, 401, 403, 404, 405, 426, 429, 431, 500, 503, 505}
+_KNOWN_STATUS = set(REASONS)
 _LENGTH_65535 = (65_535).to_bytes(8, "big")
 _FROM_URL_SAFE = str.maketrans("-_", "+/")
 _PING_FRAME = frames.ping_frame(b"wsmb")

@@ -94,8 +94,9 @@ class Session:
             self._reply(self.greeting(Code.ACCEPTED))
 
     def closed(self) -> None:
-        """The connection has ended: leave all channels."""
+        """The connection has ended: leave all channels, and give no replies any more."""
         self.awaits_first_frame = False
+        self._unfinished = None
         channels, self._channels = self._channels, None
         for name in channels or ():
             self._broker.leave(name, self._peer)
