@@ -7,7 +7,7 @@ SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg py
 DEBIAN_FOR_TESTS := mariadb-server apache2-utils openssl
 RUN_PORT ?= 8888
 
-.PHONY: run test lint types unit plugin debian bench-memory clean
+.PHONY: run test lint types unit plugin conformance debian bench-memory clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -22,7 +22,7 @@ run: $(VENV)/installed
 	@exec $(BIN)/twistd -n --pidfile= wsmb --htpasswd run/htpasswd \
 	    --listen tcp:$(RUN_PORT):interface=127.0.0.1 --database sqlite:///run/wsmb.sqlite3
 
-test: debian $(VENV)/ready lint types plugin unit
+test: debian $(VENV)/ready lint types plugin unit conformance
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -37,6 +37,11 @@ plugin: $(VENV)/ready
 
 unit: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m twisted.trial tests
+
+# The Autobahn test suite: which cases are not plain OK, and why, is in tests/conformance/run.py.
+conformance: $(VENV)/ready
+	@if $(BIN)/python -c 'import kosoku' 2>/dev/null; then PYTHONPATH=. $(BIN)/python -m tests.conformance.run; \
+	else echo "Skipped: the Autobahn test suite (kosoku is to be had for x86-64 only)."; fi
 
 bench-memory: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m benchmarks.memory
