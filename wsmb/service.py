@@ -26,6 +26,7 @@ from wsmb.broker import Broker
 from wsmb.config import load_settings
 from wsmb.errors import SettingError
 from wsmb.factory import BrokerFactory
+from wsmb.interfaces import MessageStore
 from wsmb.settings import Settings
 from wsmb.store import open_store
 from wsmb.user_files import UserFiles
@@ -99,7 +100,9 @@ class BrokerService(service.Service):
         self._reactor = reactor
         self._complaints = complaints
         # Parsed here, before the change of directory and the fork: endpoint strings hold paths.
-        self._endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]
+        self._endpoints = [
+            (text, _endpoint(reactor, text, settings.listen_place)) for text in settings.listen
+        ]
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
@@ -108,6 +111,8 @@ class BrokerService(service.Service):
         try:
             self._open()
         except SettingError as problem:
+            # Both: a daemon has nothing but its log, and who starts it should not have to look there.
+            _log.error("cannot start: {problem}", problem=str(problem))
             print(f"wsmb: {problem}", file=self._complaints, flush=True)
             _hide_traceback()
             raise StartError(str(problem)) from None
@@ -122,7 +127,7 @@ class BrokerService(service.Service):
             reactor=self._reactor,
             now=time.monotonic,
         )
-        self._store = open_store(settings.database, self._reactor)
+        self._store = _open_store(settings, self._reactor)
         self._broker = Broker(settings, self._store, self._reactor.callLater)
         self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor)
         for text, endpoint in self._endpoints:
@@ -133,7 +138,8 @@ class BrokerService(service.Service):
         # Endpoints bind at once: a failure is there when this returns.
         endpoint.listen(self._factory).addCallbacks(self._ports.append, failures.append)
         if failures:
-            raise SettingError(f"listen = {text}: {_reason(failures[0])}")
+            place = self._settings.listen_place
+            raise SettingError(f"listen = {text} ({place}): {_reason(failures[0])}")
 
     def startService(self) -> None:
         """Serve."""
@@ -213,7 +219,14 @@ def _hide_traceback() -> None:
     sys.excepthook = brief
 
 
-def _endpoint(reactor: Any, text: str) -> Any:
+def _open_store(settings: Settings, reactor: Any) -> MessageStore:
+    try:
+        return open_store(settings.database, reactor)
+    except SettingError as problem:
+        raise SettingError(f"{problem} (set by {settings.database.place or 'default'})") from None
+
+
+def _endpoint(reactor: Any, text: str, place: str) -> Any:
     kind = text.partition(":")[0]
     if kind in ("tcp", "tcp6", "ssl") and ":backlog=" not in text:
         # 50 is the default; when all clients reconnect at once, the others would wait a second.
@@ -224,7 +237,8 @@ def _endpoint(reactor: Any, text: str) -> Any:
         return serverFromString(reactor, text)
     except Exception:  # the parsers of endpoint strings raise whatever comes to their mind
         raise SettingError(
-            f"listen = {text}: {_reason(Failure())}; write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
+            f"listen = {text} ({place}): {_reason(Failure())}; "
+            "write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
         ) from None
 
 

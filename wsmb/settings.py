@@ -51,6 +51,8 @@ class DatabaseSettings:
     password: str = field(default="", repr=False)
     prefix: str = "mq_"
     """The table is called `<prefix>data`."""
+    place: str = field(default="", compare=False)
+    """Where it was set, for errors: `--database`, `wsmb.ini line 12`."""
 
     def __str__(self) -> str:
         """Which database it is, for the log: without the password."""
@@ -65,6 +67,8 @@ class Settings:
 
     listen: tuple[str, ...]
     """Twisted server endpoint strings."""
+    listen_place: str = field(default="", kw_only=True, compare=False)
+    """Where they were set, for errors."""
     path: str = "/"
     """The only path that is served; `/` serves every path."""
     htpasswd_files: tuple[str, ...] = ()

@@ -55,6 +55,16 @@ def listens(port: int) -> bool:
     return True
 
 
+def answers(port: int) -> bool:
+    """Whether a broker serves there. It listens for a moment before it heeds SIGTERM, too."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except ConnectionError:
+        return False
+
+
 def write_users(folder: Path, name: str = "users") -> Path:
     """A password file with the users `qa` (bcrypt), `apr1` and `sha`."""
     file = folder / name
@@ -115,7 +125,7 @@ class BrokerProcess:
             self._arguments += [f"--keep-data={keep_data}"]
 
     def start(self) -> None:
-        """Returns once it listens."""
+        """Returns once it serves."""
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [*_TIED, *_TWISTD, *self._arguments],
@@ -130,9 +140,9 @@ class BrokerProcess:
         def is_up() -> bool:
             if process.poll() is not None:
                 raise AssertionError(f"the broker did not start:\n{self.log()}")
-            return listens(self.port)
+            return answers(self.port)
 
-        poll(is_up, "the broker to listen")
+        poll(is_up, "the broker to serve")
 
     def kill9(self) -> None:
         """As a crash would end it; if it has ended already, nothing."""

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from tests.integration.broker_case import BrokerCase
-from tests.integration.broker_process import free_port, listens, poll, run_twistd, write_users
+from tests.integration.broker_process import answers, free_port, listens, poll, run_twistd, write_users
 from tests.integration.mariadb import mariadb
 from tests.integration.raw_client import RawClient, command, connect
 
@@ -177,7 +177,7 @@ class DaemonTests(BrokerCase):
         )
         twistd = ("--pidfile=wsmb.pid", "--logfile=wsmb.log", "--rundir=elsewhere")
         pid = self.start(here, *twistd, "wsmb", "--config=wsmb.ini")
-        poll(lambda: listens(port) and listens(second_port), "the daemon to listen")
+        poll(lambda: answers(port) and answers(second_port), "the daemon to serve")
         sender = RawClient(connect(port))
         self.addCleanup(sender.close)
         sender.send_text(command("send-message", "sms", data=[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TypeVar
 
 from wsmb.config import options
@@ -29,10 +30,11 @@ def choose_database(found: Found, folders: Folders) -> DatabaseSettings:
         url = None
     if url is None and driver is None:
         return _default_database(found, folders)
+    place = url.place if url else driver.place if driver else ""
     chosen = url.value.driver if url else driver.value if driver else ""
     if chosen == "mysql":
-        return _mysql(found, url)
-    return _sqlite(found, url, folders) if chosen == "sqlite" else DatabaseSettings()
+        return replace(_mysql(found, url), place=place)
+    return replace(_sqlite(found, url, folders) if chosen == "sqlite" else DatabaseSettings(), place=place)
 
 
 def _default_database(found: Found, folders: Folders) -> DatabaseSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from wsmb.config import options
 from wsmb.config.database import choose_database
@@ -72,6 +73,7 @@ def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
     files, lines = _users(server, folders, file_name)
     return Settings(
         listen=_listen(server),
+        listen_place=_listen_place(server),
         path=server.value(options.PATH),
         htpasswd_files=files,
         htpasswd_lines=lines,
@@ -103,6 +105,11 @@ def _listen(found: Found) -> tuple[str, ...]:
     if port and not (listen and listen[0].rank >= port.rank):
         return (f"tcp:{port.value}",)
     return tuple(given.value for given in listen) or (found.value(options.LISTEN),)
+
+
+def _listen_place(found: Found) -> str:
+    given: list[Given[Any]] = [*found.all(options.LISTEN), *found.all(options.PORT)]
+    return max(given, key=lambda one: one.rank).place if given else "default"
 
 
 def _max_outstanding_bytes(found: Found) -> int:
