@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
+from unittest import SkipTest
 
 from wsmb.errors import StoreError
 from wsmb.interfaces import StoredItem
+
+
+def need(*programs: str) -> None:
+    """Skip the test where one of these is not installed; in CI, where nothing may be skipped, fail it."""
+    for name in programs:
+        if shutil.which(name) is None:
+            if os.environ.get("WSMB_TEST_NO_SKIP") == "1":
+                raise RuntimeError(f"{name} is not installed, and WSMB_TEST_NO_SKIP forbids to skip")
+            raise SkipTest(f"{name} is not installed")
 
 
 def parse_frames(data: bytes) -> list[tuple[int, bytes]]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import threading
@@ -9,6 +8,7 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support import need
 from tests.support_passwd import APR1, SECRET, PasswdCase
 from wsmb import htpasswd
 from wsmb.cli import passwd
@@ -135,16 +135,14 @@ class ReadBack(PasswdCase):
         self.assertTrue(self.password_of(user, password))
 
     def test_what_passwd_writes_apache_accepts(self):
-        if shutil.which("htpasswd") is None:
-            self.skipTest("no htpasswd (apache2-utils) here")
+        need("htpasswd")
         self.run_it(self.file, "qa")
         for password, status in ((SECRET, 0), ("wrong", 3)):
             command = ["htpasswd", "-vb", self.file, "qa", password]
             self.assertEqual(subprocess.run(command, capture_output=True, check=False).returncode, status)
 
     def test_changes_a_file_that_apache_wrote(self):
-        if shutil.which("htpasswd") is None:
-            self.skipTest("no htpasswd (apache2-utils) here")
+        need("htpasswd")
         subprocess.run(["htpasswd", "-cb", self.file, "qb", "b"], capture_output=True, check=True)
         self.run_it(self.file, "qa")
         subprocess.run(["htpasswd", "-bB", self.file, "qa", "new"], capture_output=True, check=True)

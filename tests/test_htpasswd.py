@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shutil
 import subprocess
 from importlib import metadata
 
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import need
 from wsmb import htpasswd
 
 PASSWORD = "s3cret pässword".encode()
@@ -225,16 +225,14 @@ class Example(SynchronousTestCase):
 
 class Interoperability(SynchronousTestCase):
     def test_what_the_tools_make_today_is_accepted(self):
-        if shutil.which("htpasswd") is None:
-            self.skipTest("no htpasswd (apache2-utils) here")
+        need("htpasswd")
         for options in (["-nbB", "-C", "4"], ["-nbm"], ["-nbs"], ["-nb2"], ["-nb5"]):
             command = ["htpasswd", *options]
             line = subprocess.run([*command, "qa", PASSWORD.decode()], capture_output=True, check=True).stdout
             self.assertTrue(htpasswd.verify(PASSWORD, htpasswd.parse(line).hashes["qa"] or ""), command)
 
     def test_what_openssl_makes_today_is_accepted(self):
-        if shutil.which("openssl") is None:
-            self.skipTest("no openssl here")
+        need("openssl")
         for kind in ("-6", "-5", "-apr1"):
             command = ["openssl", "passwd", kind, "-stdin"]
             made = subprocess.run(command, input=PASSWORD, capture_output=True, check=True).stdout

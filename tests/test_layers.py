@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "wsmb"
 # From the top down; a module may import what stands in a lower layer, and its own package.
 LAYERS = (
     {"cli", "service"},
-    {"factory"},
+    {"factory", "bench"},
     {"protocol", "store", "config", "client"},
     {"auth", "outbox", "handshake", "session"},
     {"user_files", "broker"},
@@ -38,6 +38,10 @@ PURE = {
     "config",
     "store.memory",
     "client.core",
+    "bench.load",
+    "bench.marks",
+    "bench.dialect",
+    "bench.results",
 }
 CLOCKS = {"time", "datetime"}
 

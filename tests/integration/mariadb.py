@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from twisted.trial.unittest import SkipTest
 
+from tests.support import need
 from wsmb.settings import DatabaseSettings
 
 _START_S = 60
@@ -172,9 +172,5 @@ def _running() -> MariaDB:
 
 def mariadb() -> MariaDB:
     """This process's server, started on the first call. SkipTest where MariaDB is not installed."""
-    absent = [name for name in ("mariadbd", "mariadb-install-db") if shutil.which(name) is None]
-    if absent and os.environ.get("WSMB_TEST_NO_SKIP") == "1":
-        raise RuntimeError(f"{absent[0]} is not installed, and WSMB_TEST_NO_SKIP forbids to skip")
-    if absent:
-        raise SkipTest(f"{absent[0]} is not installed")
+    need("mariadbd", "mariadb-install-db")
     return _running()
