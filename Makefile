@@ -6,8 +6,12 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
 DEBIAN_FOR_TESTS := mariadb-server apache2-utils openssl
 RUN_PORT ?= 8888
+# For `make bench`: a short look is `make bench ROUNDS=1 ONLY='1 to 100, 64'`.
+ROUNDS ?= 3
+ONLY ?=
+BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 
-.PHONY: run test lint types unit plugin conformance debian bench-memory clean
+.PHONY: run test lint types unit plugin conformance debian bench bench-memory clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -43,6 +47,11 @@ conformance: $(VENV)/ready
 	@if $(BIN)/python -c 'import kosoku' 2>/dev/null; then PYTHONPATH=. $(BIN)/python -m tests.conformance.run; \
 	else echo "Skipped: the Autobahn test suite (kosoku is to be had for x86-64 only)."; fi
 
+# Beside which other brokers: whichever of mosquitto and nats-server are installed.
+bench: $(VENV)/bench
+	PYTHONPATH=. $(BIN)/python -m benchmarks.compare --rounds $(ROUNDS) --only '$(ONLY)' --json $(BENCH_JSON)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.plot $(BENCH_JSON) $(BENCH_JSON:.json=.svg)
+
 bench-memory: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m benchmarks.memory
 
@@ -56,6 +65,10 @@ $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 $(VENV)/ready: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/pip install --quiet --disable-pip-version-check '.[dev]'
 	@touch $@ $(VENV)/installed
+
+$(VENV)/bench: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[bench,dev]'
+	@touch $@
 
 # What the tests want from Debian. Where it cannot be installed, the tests that need it are skipped and
 # say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.

@@ -124,6 +124,9 @@ class SteppedStore:
         done: Callable[[Sequence[StoredItem] | StoreError], None],
     ) -> None:
         def carry_out() -> None:
+            if self.failing is not None:
+                done(self.failing)
+                return
             found = [
                 StoredItem(item_id, data)
                 for item_id, (name, data) in sorted(self.rows.items())

@@ -13,9 +13,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import RecordingPeer, SteppedStore
-from wsmb import channels
+from wsmb import backlog, channels
 from wsmb.broker import Broker
-from wsmb.channels import Done
+from wsmb.backlog import Done
 from wsmb.errors import Code, StoreError
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
@@ -213,12 +213,12 @@ class OfflineTests(SynchronousTestCase):
         self.assertEqual(peer.items(), [1])
 
     def test_pages_not_everything_at_once(self) -> None:
-        self.sender.send("c", *range(channels.PAGE_ITEMS + 50))
+        self.sender.send("c", *range(backlog.PAGE_ITEMS + 50))
         peer = self.bench.receiver()
         self.store.step(2)
-        self.assertEqual(peer.items(), list(range(channels.PAGE_ITEMS)))
+        self.assertEqual(peer.items(), list(range(backlog.PAGE_ITEMS)))
         self.store.settle()
-        self.assertEqual(peer.items(), list(range(channels.PAGE_ITEMS, channels.PAGE_ITEMS + 50)))
+        self.assertEqual(peer.items(), list(range(backlog.PAGE_ITEMS, backlog.PAGE_ITEMS + 50)))
 
     def test_a_row_that_another_program_adds_late_with_a_small_id(self) -> None:
         self.store.last_id = 10
@@ -316,6 +316,108 @@ class OfflineTests(SynchronousTestCase):
             bench.clock.advance(1)
         self.assertEqual((both.items(), bench.store.waiting("c")), ([1, 2, 3], ["mine"]))
 
+    def test_what_lies_behind_own_items_is_not_held_up_by_them(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, limit=1, delay_send_s=1)
+        bench.sender().send("c", "old")
+        both = bench.receiver()
+        bench.store.settle()
+        both.send("c", "mine")
+        others = bench.sender()
+        others.send("c", "behind")
+        for _ in range(6):
+            bench.store.settle()
+            bench.clock.advance(1)
+        others.send("c", "live")
+        self.assertEqual(both.items(), ["old", "behind", "live"])
+        self.assertEqual(bench.store.waiting("c"), ["mine"])
+
+    def test_own_items_among_others_on_one_page(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, delay_send_s=1)
+        others = bench.sender()
+        others.send("c", "old")
+        both = bench.receiver()
+        bench.store.settle()
+        for sender, item in ((others, 1), (both, "mine"), (others, 2), (both, "mine too"), (others, 3)):
+            sender.send("c", item)
+        for _ in range(6):
+            bench.store.settle()
+            bench.clock.advance(1)
+        self.assertEqual(both.items(), ["old", 1, 2, 3])
+        self.assertEqual(bench.store.waiting("c"), ["mine", "mine too"])
+
+    def test_somebody_joins_while_a_page_behind_own_items_is_read(self) -> None:
+        both = self.bench.receiver()
+        self.store.settle()
+        both.send("c", 1)
+        self.store.settle()
+        both.send("c", 2)
+        self.store.step()
+        other = self.bench.receiver()
+        self.store.settle()
+        self.assertEqual((both.items(), other.items()), ([], [1, 2]))
+
+    def test_a_receipt_does_not_wait_for_a_long_delay(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, limit=1, delay_send_s=1)
+        sender = bench.sender()
+        sender.send("c", 1, 2, 3)
+        peer = bench.receiver()
+        sender.send("c", 4)
+        bench.store.settle()
+        sender.send("c", 5)
+        bench.store.settle()
+        self.assertEqual((sender.open, bench.store.waiting("c")), (0, [2, 3, 4, 5]))
+        for _ in range(6):
+            bench.clock.advance(1)
+            bench.store.settle()
+        self.assertEqual(peer.items(), [1, 2, 3, 4, 5])
+
+    def test_a_receipt_does_not_wait_for_a_receiver_that_does_not_read(self) -> None:
+        self.sender.send("c", 1)
+        peer = self.bench.receiver()
+        peer.full = True
+        self.sender.send("c", 2)
+        self.store.settle()
+        self.assertEqual((self.sender.open, self.store.waiting("c")), (0, [1, 2]))
+
+    def test_live_frames_for_a_full_receiver_wait_in_the_store(self) -> None:
+        peer = self.bench.receiver()
+        self.store.settle()
+        peer.full = True
+        self.sender.send("c", 1)
+        self.store.settle()
+        self.assertEqual((peer.items(), self.store.waiting("c"), self.sender.open), ([], [1], 0))
+        peer.full = False
+        self.bench.clock.advance(1)
+        self.store.settle()
+        self.assertEqual(peer.items(), [1])
+
+    def test_one_full_receiver_of_two_does_not_make_frames_wait(self) -> None:
+        full, other = self.bench.receiver(), self.bench.receiver()
+        self.store.settle()
+        full.full = True
+        self.sender.send("c", 1)
+        self.assertEqual((other.items(), self.sender.open), ([1], 0))
+
+    def test_a_page_that_comes_while_the_broker_stops_is_not_handed_out(self) -> None:
+        """The store takes no removals any more: it would come a second time."""
+        self.sender.send("c", 1)
+        self.store.settle()
+        peer = self.bench.receiver()
+        self.bench.broker.close()
+        self.store.settle()
+        self.assertEqual((peer.items(), self.store.waiting("c")), ([], [1]))
+
+    def test_a_page_that_cannot_be_read_is_asked_for_again(self) -> None:
+        self.sender.send("c", 1)
+        self.store.settle()
+        self.store.failing = StoreError(Code.UNAVAILABLE, "no")
+        peer = self.bench.receiver()
+        self.store.settle()
+        self.store.failing = None
+        self.bench.clock.advance(1)
+        self.store.settle()
+        self.assertEqual(peer.items(), [1])
+
     def test_refused_by_the_store(self) -> None:
         self.store.failing = StoreError(Code.TOO_LARGE, "too large")
         self.sender.send("c", 1)
@@ -397,13 +499,47 @@ class AlwaysTests(SynchronousTestCase):
         self.assertEqual((both.payloads(), self.store.waiting("c")), ([payload], ["mine"]))
 
     def test_full_memory_leaves_it_to_the_store(self) -> None:
-        (peer,) = self.live_receivers(1)
+        peer, other = self.live_receivers(2)
         text = "x" * (channels.HELD_BYTES // 4)
         for number in range(6):
-            self.sender.send("c", f"{number}{text}")
+            self.sender.send("c", f"{number}{text}", limit=1)
         self.store.settle()
-        self.assertEqual([item[0] for item in peer.items()], list("012345"))
-        self.assertEqual((self.store.rows, self.sender.open), ({}, 0))
+        got = sorted(item[0] for item in peer.items() + other.items())
+        self.assertEqual((got, self.store.rows, self.sender.open), (list("012345"), {}, 0))
+        self.sender.send("c", "to all again")
+        self.store.settle()
+        self.assertEqual((peer.items(), other.items()), (["to all again"], ["to all again"]))
+
+    def test_nobody_gets_back_what_was_left_to_the_store(self) -> None:
+        for committed in (False, True):
+            self.setUp()
+            both, other = self.live_receivers(2)
+            text = "x" * (channels.HELD_BYTES // 4)
+            for number in range(3):
+                both.send("c", f"{number}{text}")
+            if committed:
+                self.store.step(3)
+            for number in range(3, 6):
+                both.send("c", f"{number}{text}")
+            self.store.settle()
+            self.assertEqual((both.items(), [item[0] for item in other.items()]), ([], list("012345")))
+
+    def test_nobody_gets_back_what_was_left_to_the_store_while_something_waited(self) -> None:
+        bench = Bench(keep_data=KeepData.ALWAYS, limit=1, delay_send_s=1)
+        bench.sender().send("c", 1, 2, 3)
+        both, other = bench.receiver(), bench.receiver()
+        bench.store.settle()
+        text = "x" * (channels.HELD_BYTES // 4)
+        for number in range(6):
+            both.send("c", f"{number}{text}")
+            bench.store.settle()
+        for _ in range(20):
+            bench.clock.advance(1)
+            bench.store.settle()
+        self.assertEqual(
+            sorted(both.items() + [item for item in other.items() if item in (1, 2, 3)]), [1, 2, 3]
+        )
+        self.assertEqual(bench.store.rows, {})
 
     def test_refused_by_the_store_is_not_delivered(self) -> None:
         (peer,) = self.live_receivers(1)

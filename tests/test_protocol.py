@@ -424,6 +424,29 @@ class SilenceTests(ProtocolTestCase):
             self.connection.receive(client_frame(RECEIVE))
         self.assertTrue(self.connection.is_open)
 
+    def test_who_is_not_read_by_us_is_not_taken_for_silent(self) -> None:
+        self.connection.protocol.pause()
+        self.sweeps(1_000)
+        self.assertEqual((self.connection.frames(), self.connection.is_open), ([], True))
+        self.connection.protocol.resume()
+        self.sweeps(100)
+        self.assertFalse(self.connection.is_open)
+
+    def test_who_takes_what_is_queued_is_not_taken_for_silent(self) -> None:
+        for _ in range(10):
+            self.sweeps(80)
+            self.connection.protocol.outbox.resumeProducing()
+        self.assertTrue(self.connection.is_open)
+
+    def test_a_closing_connection_that_takes_nothing_is_ended(self) -> None:
+        self.connection.transport.loseConnection = lambda: None
+        self.connection.receive(client_frame((1000).to_bytes(2, "big"), 8))
+        self.assertTrue(self.connection.is_open)
+        self.sweeps(9)
+        self.assertFalse(self.connection.transport.aborted)
+        self.sweeps(3)
+        self.assertTrue(self.connection.transport.aborted)
+
     def test_no_ping_behind_a_close_frame(self) -> None:
         self.connection.receive(client_frame(b"", opcode=3))
         self.connection.taken()

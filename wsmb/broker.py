@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from wsmb.channels import Channel, Later, Ledger, keep
+from wsmb.backlog import Later, keep
+from wsmb.channels import Channel, Ledger
 from wsmb.interfaces import MessageStore, Peer
 from wsmb.settings import KeepData, Settings
 

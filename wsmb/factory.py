@@ -17,6 +17,7 @@ from wsmb.session import Session
 from wsmb.settings import Settings
 
 CLOSE_TIMEOUT_S = 3
+END_TIMEOUT_S = 10.0
 
 _log = Logger()
 
@@ -79,21 +80,27 @@ class BrokerFactory(WebSocketServerFactory):
 
     def sweep(self, now_s: float) -> None:
         """Ping who has been silent for long, end who does not answer. To be called every second or so."""
-        settings = self.settings
         for connection in list(self.connections):
-            if connection.heard:
-                connection.heard = connection.pinged = False
+            if connection.shows_life():
                 connection.quiet_since_s = now_s
-            elif connection.pinged:
-                if now_s - connection.quiet_since_s >= settings.ping_timeout_s:
-                    _log.info("{user} at {peer} is silent: ended", user=connection.user, peer=connection.peer)
-                    connection.dropConnection(abort=True)
-            elif connection.is_closing:
-                pass  # Autobahn's own timer ends it
-            elif settings.ping_interval_s and now_s - connection.quiet_since_s >= settings.ping_interval_s:
-                connection.ping()
-                connection.pinged = True
-                connection.quiet_since_s = now_s
+                connection.pinged = False
+            else:
+                self._silent(connection, now_s, now_s - connection.quiet_since_s)
+
+    def _silent(self, connection: BrokerProtocol, now_s: float, silence_s: float) -> None:
+        settings = self.settings
+        if connection.is_closing:
+            # Autobahn has no timer for a peer that does not take what is still queued for it.
+            if silence_s >= END_TIMEOUT_S:
+                connection.transport.abortConnection()
+        elif connection.pinged:
+            if silence_s >= settings.ping_timeout_s:
+                _log.info("{user} at {peer} is silent: ended", user=connection.user, peer=connection.peer)
+                connection.dropConnection(abort=True)
+        elif settings.ping_interval_s and silence_s >= settings.ping_interval_s:
+            connection.ping()
+            connection.pinged = True
+            connection.quiet_since_s = now_s
 
     def report_refusals(self) -> None:
         """Log how many requests were refused since the last report, if any. To be called every minute."""

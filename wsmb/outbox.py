@@ -11,12 +11,15 @@ from typing import Any
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.tcp import Server
+from twisted.logger import Logger
 from zope.interface import implementer
 
 CHUNK_BYTES = 131_072
 FULL_BYTES = 262_144
 LARGE_BYTES = 16_384
 MOST_PIECES = 1_024  # IOV_MAX of Linux
+
+_log = Logger()
 
 Piece = bytes | memoryview
 
@@ -37,7 +40,11 @@ class Flusher:
     def _flush(self) -> None:
         outboxes, self._outboxes = self._outboxes, []
         for outbox in outboxes:
-            outbox.flush()
+            try:
+                outbox.flush()
+            except Exception:
+                # The others are not to wait for ever for what one of them has met.
+                _log.failure("an outbox could not be flushed")
 
 
 @implementer(IPushProducer)
@@ -58,6 +65,7 @@ class Outbox:
         "_queued_bytes",
         "_transport",
         "frames_out",
+        "has_moved",
     )
 
     def __init__(
@@ -72,6 +80,8 @@ class Outbox:
         self._blocked = False
         self._closed = False
         self.frames_out = 0
+        self.has_moved = False
+        """Set whenever the peer has taken something of what had to wait."""
         self._attach()
 
     def put(self, frame: bytes) -> None:
@@ -111,6 +121,7 @@ class Outbox:
 
     def resumeProducing(self) -> None:
         """The transport wants more (called by Twisted)."""
+        self.has_moved = True
         if not self._closed:
             self._blocked = False
             self._queued_bytes = 0
@@ -205,6 +216,7 @@ class SocketOutbox(Outbox):
 
     def resumeProducing(self) -> None:
         """The transport has nothing left to send (called by Twisted)."""
+        self.has_moved = True
         if self._queue:
             chunk = self._take_chunk()
             self._queued_bytes -= len(chunk)

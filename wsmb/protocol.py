@@ -56,6 +56,7 @@ class BrokerProtocol(WebSocketServerProtocol):
     _greeting_call: Any = None
     # For the factory's sweep:
     heard = True
+    paused = False
     quiet_since_s = 0.0
     pinged = False
 
@@ -244,12 +245,23 @@ class BrokerProtocol(WebSocketServerProtocol):
         """Whether the peer reads too slowly for more."""
         return self.outbox.is_full()
 
+    def shows_life(self) -> bool:
+        """Whether anything came, or what is queued went on, since the last call.
+
+        A connection that we do not read ourselves is given the benefit of the doubt.
+        """
+        alive = self.heard or self.paused or self.outbox.has_moved
+        self.heard = self.outbox.has_moved = False
+        return alive
+
     def pause(self) -> None:
         """Read nothing more for now."""
+        self.paused = True
         self.transport.pauseProducing()
 
     def resume(self) -> None:
         """Read on."""
+        self.paused = False
         if self.state != self.STATE_CLOSED:
             self.transport.resumeProducing()
 

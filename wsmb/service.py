@@ -162,8 +162,11 @@ class BrokerService(service.Service):
     def _terminate(self, *_: object) -> None:
         # Twisted's own handler stops as well, but then ends the process by the signal: to a supervisor,
         # a stop that went well would look like a failure.
+        self._reactor.callFromThread(self._stop_reactor)
+
+    def _stop_reactor(self) -> None:
         if self.running:
-            self._reactor.callFromThread(self._reactor.stop)
+            self._reactor.stop()
 
     def _repeat(self, call: Callable[[], None], interval_s: float) -> None:
         loop = LoopingCall(call)

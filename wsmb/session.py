@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from wsmb import frames, wire
+from wsmb.backlog import Done
 from wsmb.broker import Broker
-from wsmb.channels import Done
 from wsmb.errors import Code, CommandError, StoreError
 from wsmb.interfaces import Peer
 

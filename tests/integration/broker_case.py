@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -27,6 +27,7 @@ class BrokerCase(SynchronousTestCase):
         *,
         database: str | None = None,
         keep_data: str | None = None,
+        listen: Iterable[str] = (),
         extra_environment: Mapping[str, str] | None = None,
     ) -> BrokerProcess:
         """A running broker."""
@@ -35,6 +36,7 @@ class BrokerCase(SynchronousTestCase):
             ini=ini,
             database=database,
             keep_data=keep_data,
+            listen=listen,
             extra_environment=extra_environment,
         )
         self.addCleanup(broker.stop)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from wsmb import htpasswd
@@ -97,8 +97,8 @@ def run_twistd(
 class BrokerProcess:
     """One broker, to be started and stopped any number of times in the same folder on the same port.
 
-    `ini` is the text of its configuration file; `database` (a URL) and `keep_data` go onto its command
-    line. Each method blocks, for LIMIT_S at most.
+    `ini` is the text of its configuration file; `database` (a URL), `keep_data` and endpoints to `listen`
+    on besides the port go onto its command line. Each method blocks, for LIMIT_S at most.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class BrokerProcess:
         ini: str = "",
         database: str | None = None,
         keep_data: str | None = None,
+        listen: Iterable[str] = (),
         extra_environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
@@ -119,6 +120,7 @@ class BrokerProcess:
         config.write_text(ini)
         self._arguments = ["-n", "--pidfile=", "wsmb", f"--config={config}", f"--htpasswd={users}"]
         self._arguments += [f"--listen=tcp:{self.port}:interface=127.0.0.1"]
+        self._arguments += [f"--listen={endpoint}" for endpoint in listen]
         if database is not None:
             self._arguments += [f"--database={database}"]
         if keep_data is not None:

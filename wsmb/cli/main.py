@@ -20,6 +20,7 @@ COMMANDS = {
     "receive": "print what comes on channels",
     "ping": "ask the broker whether it is well",
     "passwd": "make, change and delete the users of an htpasswd file",
+    "bench": "put a load on a broker and measure it",
 }
 
 _EPILOG = """\
@@ -29,6 +30,7 @@ examples:
   wsmb receive sms
   wsmb send sms '{"receiver":"0812","message":"hello"}'
   wsmb ping
+  wsmb bench --receivers 100
   wsmb passwd users.htpasswd alice
 
 wsmb COMMAND --help says more. Standard output holds nothing but data, all else is on standard error.
