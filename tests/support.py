@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from unittest import SkipTest
 
 from wsmb.errors import StoreError
+from wsmb.frames import Bundle
 from wsmb.interfaces import StoredItem
 
 
@@ -43,16 +44,18 @@ class RecordingPeer:
 
     def __init__(self, name: str = "peer") -> None:
         self.name = name
-        self.frames: list[bytes] = []
+        self.frames: list[bytes | Bundle] = []
         self.full = False
         self.paused = False
-        self.ended = False
 
     def __repr__(self) -> str:
         return self.name
 
     def send_frame(self, frame: bytes) -> None:
         self.frames.append(frame)
+
+    def send_bundle(self, bundle: Bundle) -> None:
+        self.frames.append(bundle)
 
     def is_full(self) -> bool:
         return self.full
@@ -63,12 +66,10 @@ class RecordingPeer:
     def resume(self) -> None:
         self.paused = False
 
-    def end(self) -> None:
-        self.ended = True
-
     def payloads(self) -> list[bytes]:
         """The payloads that came since the last call; all of them in unfragmented text frames."""
-        taken, self.frames = b"".join(self.frames), []
+        pieces, self.frames = self.frames, []
+        taken = b"".join(piece.seal() if isinstance(piece, Bundle) else piece for piece in pieces)
         found = parse_frames(taken)
         if {first for first, _ in found} - {0x81}:
             raise AssertionError(f"not only text frames: {found}")

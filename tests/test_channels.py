@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import RecordingPeer, SteppedStore
 from wsmb import backlog, channels
-from wsmb.broker import Broker
 from wsmb.backlog import Done
+from wsmb.broker import Broker
 from wsmb.errors import Code, StoreError
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
@@ -98,6 +98,33 @@ class RelayTests(SynchronousTestCase):
         both, other = bench.receiver(), bench.receiver()
         both.send("c", 1)
         self.assertEqual((both.payloads(), len(other.payloads())), ([], 1))
+
+    def test_one_order_over_all_channels(self) -> None:
+        bench = Bench()
+        peers = [bench.receiver("a") for _ in range(3)]
+        for peer in peers:
+            bench.broker.receive("b", peer)
+        sender = bench.sender()
+        sent = [sender.send(name, number) for number, name in enumerate("aaabbabaabb" * 3)]
+        sent += [sender.send("a", "one", limit=1)]
+        sent += [sender.send("a", number) for number in range(3)]
+        got = [peer.payloads() for peer in peers]
+        self.assertEqual(got[0], sent)
+        self.assertEqual(got[1:], [[payload for payload in sent if b"one" not in payload]] * 2)
+
+    def test_who_comes_and_goes_within_a_turn(self) -> None:
+        bench = Bench()
+        first, second = bench.receiver(), bench.receiver()
+        sender = bench.sender()
+        sender.send("c", 1)
+        sender.send("c", 2)
+        third = bench.receiver()
+        sender.send("c", 3)
+        sender.send("c", 4)
+        bench.broker.leave("c", second)
+        sender.send("c", 5)
+        self.assertEqual(first.items(), [1, 2, 3, 4, 5])
+        self.assertEqual((second.items(), third.items()), ([1, 2, 3, 4], [3, 4, 5]))
 
     def test_without_receiver_it_is_gone(self) -> None:
         bench = Bench()

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from wsmb.frames import Bundle
 from wsmb.outbox import CHUNK_BYTES, FULL_BYTES, Flusher, Outbox, SocketOutbox
 
 MAX_BYTES = 2_000_000
@@ -97,6 +98,30 @@ class OrdinaryTransportTests(OutboxTestCase):
         transport.producer.resumeProducing()
         self.assertEqual(transport.value(), b"a")
 
+    def test_bundles_between_frames_grow_until_the_end_of_the_turn(self) -> None:
+        outbox, transport = self.string_outbox()
+        first, second = Bundle(), Bundle()
+        outbox.put(b"a")
+        outbox.put_bundle(first)
+        first.add(b"b")
+        outbox.put(b"d")
+        outbox.put_bundle(second)
+        first.add(b"c")
+        second.add(b"e")
+        self.clock.advance(0)
+        self.assertEqual((transport.value(), outbox.frames_out), (b"abcde", 5))
+        self.assertTrue(first.is_sealed)
+
+    def test_no_bundle_after_the_end(self) -> None:
+        outbox, transport = self.string_outbox()
+        bundle = Bundle()
+        bundle.add(b"a")
+        outbox.put_bundle(bundle)
+        outbox.close()
+        outbox.put_bundle(bundle)
+        self.clock.advance(0)
+        self.assertEqual(transport.value(), b"")
+
     def test_overflow(self) -> None:
         outbox, transport = self.string_outbox()
         transport.producer.pauseProducing()
@@ -153,6 +178,30 @@ class SocketTests(OutboxTestCase):
         self.clock.advance(0)
         self.assertEqual(transport.pump(), b"".join(pieces))
 
+    def test_a_bundle_for_slow_readers_is_kept_once(self) -> None:
+        outboxes = [self.socket_outbox()[0] for _ in range(2)]
+        for outbox in outboxes:
+            outbox.put(bytes(MAX_BYTES // 4))
+        self.clock.advance(0)
+        bundle = Bundle()
+        for outbox in outboxes:
+            outbox.put_bundle(bundle)
+        for _ in range(3):
+            bundle.add(bytes(100_000))
+        self.clock.advance(0)
+        for outbox in outboxes:
+            self.assertIs(outbox._queue[-1], bundle.seal())
+            self.assertTrue(outbox.is_full())
+
+    def test_bundles_overflow_as_well(self) -> None:
+        outbox, _ = self.socket_outbox()
+        for _ in range(30):
+            bundle = Bundle()
+            outbox.put_bundle(bundle)
+            bundle.add(bytes(100_000))
+            self.clock.advance(0)
+        self.assertEqual(self.overflows, 1)
+
     def test_overflow_of_a_reader_that_does_not_read(self) -> None:
         outbox, _ = self.socket_outbox()
         for _ in range(30):
@@ -182,6 +231,7 @@ class SocketTests(OutboxTestCase):
                 st.integers(1, 300_000),
                 st.integers(1, 100),
                 st.just("turn"),
+                st.just("bundle"),
                 st.just("read"),
             ),
             max_size=30,
@@ -197,6 +247,12 @@ class SocketTests(OutboxTestCase):
                 self.clock.advance(0)
             elif step == "read":
                 got += transport.pump()
+            elif step == "bundle":
+                bundle = Bundle()
+                outbox.put_bundle(bundle)
+                for _ in range(3):
+                    bundle.add(number.to_bytes(2, "big"))
+                    expected += number.to_bytes(2, "big")
             else:
                 piece = number.to_bytes(2, "big") * (step // 2 + 1)
                 expected += piece

@@ -9,6 +9,7 @@ import msgspec
 
 from wsmb import frames, wire
 from wsmb.errors import StoreError
+from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore, Peer, StoredItem
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings
@@ -40,6 +41,7 @@ class Backlog:
         settings: ChannelSettings,
         store: MessageStore,
         receivers: Receivers,
+        fanout: Fanout,
         later: Later,
         *,
         held_from: Callable[[], int | None],
@@ -50,6 +52,7 @@ class Backlog:
         self._settings = settings
         self._store = store
         self._receivers = receivers
+        self._fanout = fanout
         self._later = later
         self._held_from = held_from
         self._cleared = cleared
@@ -191,7 +194,8 @@ class Backlog:
             if batch and (size > BATCH_BYTES or taker in self._owners(item.item_id)):
                 break
             batch.append(self._page.popleft())
-        taker.send_frame(frames.text_frame(wire.waiting(self._name, [item.data for item in batch])))
+        frame = frames.text_frame(wire.waiting(self._name, [item.data for item in batch]))
+        self._fanout.send((taker,), frame)
         # The store would find nothing before it anyway, but might have to look at what it has removed.
         self._cursor = batch[-1].item_id
         self._store.remove([item.item_id for item in batch])

@@ -6,6 +6,7 @@ import msgspec
 
 from wsmb.backlog import Later, keep
 from wsmb.channels import Channel, Ledger
+from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore, Peer
 from wsmb.settings import KeepData, Settings
 
@@ -21,6 +22,7 @@ class Broker:
         self._settings = settings
         self._store = store
         self._later = later
+        self._fanout = Fanout()
         self._channels: dict[str, Channel] = {}
         self.keeps = settings.keeps_data
 
@@ -43,7 +45,8 @@ class Broker:
         """`peer` receives on the channel `name` from now on."""
         channel = self._channels.get(name)
         if channel is None:
-            channel = Channel(name, self._settings.channel(name), self._store, self._later)
+            settings = self._settings.channel(name)
+            channel = Channel(name, settings, self._store, self._fanout, self._later)
             self._channels[name] = channel
         channel.join(peer)
 

@@ -15,6 +15,7 @@ import msgspec
 from wsmb import frames, wire
 from wsmb.backlog import Backlog, Done, Later
 from wsmb.errors import StoreError
+from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore, Peer
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings, KeepData
@@ -56,8 +57,11 @@ class HeldFrame:
 class Channel:
     """The receivers of one channel, and the order of what they get."""
 
-    def __init__(self, name: str, settings: ChannelSettings, store: MessageStore, later: Later) -> None:
+    def __init__(
+        self, name: str, settings: ChannelSettings, store: MessageStore, fanout: Fanout, later: Later
+    ) -> None:
         self.name = name
+        self._fanout = fanout
         self.default_limit = settings.number_of_receiver
         self._store = store
         self._receivers = Receivers(settings.receiver_choice)
@@ -73,6 +77,7 @@ class Channel:
             settings,
             store,
             self._receivers,
+            fanout,
             later,
             held_from=self._held_from,
             cleared=self._cleared,
@@ -105,9 +110,7 @@ class Channel:
         """Carry out one frame, now or, having begun an entry in `ledger`, later."""
         chosen = self._choose(limit, sender)
         if chosen and (not self._keeps or (self._backlog.is_clear and not self._always)):
-            frame = frames.text_frame(payload)
-            for peer in chosen:
-                peer.send_frame(frame)
+            self._fanout.send(chosen, frames.text_frame(payload))
         elif self._keeps:
             done = ledger.begin(len(payload))
             if (chosen or self._held) and not self._spilled:
@@ -158,9 +161,8 @@ class Channel:
 
     def _send_one_held(self, held: HeldFrame) -> None:
         chosen = self._choose(held.limit, held.sender)
-        frame = frames.text_frame(held.payload)
-        for peer in chosen:
-            peer.send_frame(frame)
+        if chosen:
+            self._fanout.send(chosen, frames.text_frame(held.payload))
         if held.ids is None:
             if chosen:
                 held.done(None)

@@ -21,6 +21,36 @@ def text_frame(payload: bytes) -> bytes:
     return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + payload
 
 
+class Bundle:
+    """Frames that all go to the same peers. It grows until the first of them is sent it."""
+
+    __slots__ = ("_data", "_frames")
+
+    def __init__(self) -> None:
+        self._frames: list[bytes] = []
+        self._data: bytes | None = None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it is too late to add to it."""
+        return self._data is not None
+
+    @property
+    def count(self) -> int:
+        """How many frames it has."""
+        return len(self._frames)
+
+    def add(self, frame: bytes) -> None:
+        """Add one complete frame. It must not be sealed."""
+        self._frames.append(frame)
+
+    def seal(self) -> bytes:
+        """All frames in a row: one object, however many peers are sent it."""
+        if self._data is None:
+            self._data = b"".join(self._frames)
+        return self._data
+
+
 def ping_frame(payload: bytes) -> bytes:
     """A ping. `payload`: 1 to 125 bytes; the PHP client fails on an empty frame."""
     return bytes((_PING, len(payload))) + payload

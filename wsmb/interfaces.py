@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from wsmb.errors import StoreError
+from wsmb.frames import Bundle
 
 
 class StoredItem(NamedTuple):
@@ -77,6 +78,9 @@ class Peer(Protocol):
         Calls nobody back. Does nothing after the end.
         """
 
+    def send_bundle(self, bundle: Bundle) -> None:
+        """Queue what the bundle will hold at the end of the reactor's turn, as `send_frame` does."""
+
     def is_full(self) -> bool:
         """Whether so much waits to be sent that no items should be taken from a store for it."""
 
@@ -85,9 +89,6 @@ class Peer(Protocol):
 
     def resume(self) -> None:
         """Read on."""
-
-    def end(self) -> None:
-        """End the connection by closing TCP, after what is queued."""
 
 
 class PasswordChecker(Protocol):

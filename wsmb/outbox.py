@@ -14,6 +14,8 @@ from twisted.internet.tcp import Server
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from wsmb.frames import Bundle
+
 CHUNK_BYTES = 131_072
 FULL_BYTES = 262_144
 LARGE_BYTES = 16_384
@@ -59,6 +61,7 @@ class Outbox:
         "_blocked",
         "_closed",
         "_flusher",
+        "_fresh",
         "_max_bytes",
         "_overflow",
         "_queue",
@@ -77,6 +80,8 @@ class Outbox:
         self._overflow = overflow
         self._queue: list[Piece] = []
         self._queued_bytes = 0  # counted only while blocked
+        # What came since the first bundle of this turn; behind the queue.
+        self._fresh: list[bytes | Bundle] = []
         self._blocked = False
         self._closed = False
         self.frames_out = 0
@@ -86,13 +91,20 @@ class Outbox:
 
     def put(self, frame: bytes) -> None:
         """Send `frame` after all that was put before, at the end of this turn of the reactor."""
-        if self._blocked:
-            self._put_blocked(frame)
+        if self._blocked or self._fresh:
+            self._put_aside(frame)
             return
         queue = self._queue
         queue.append(frame)
         if len(queue) == 1:
             self._flusher.add(self)
+
+    def put_bundle(self, bundle: Bundle) -> None:
+        """Send what `bundle` will hold then, as `put` does."""
+        if not self._closed:
+            if not self._fresh:
+                self._flusher.add(self)
+            self._fresh.append(bundle)
 
     def is_full(self) -> bool:
         """Whether more waits for the peer than it should."""
@@ -100,6 +112,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Hand the transport what it will take."""
+        self._unpack()
         self.frames_out += len(self._queue)
         while self._queue and not self._blocked:
             self._transport.write(self._take_chunk())
@@ -109,6 +122,7 @@ class Outbox:
         if not self._closed:
             self._closed = self._blocked = True
             self._queue.clear()
+            self._fresh.clear()
             self._queued_bytes = 0
             self._detach()
 
@@ -137,14 +151,31 @@ class Outbox:
     def _detach(self) -> None:
         self._transport.unregisterProducer()
 
-    def _put_blocked(self, frame: bytes) -> None:
-        if self._closed:
-            return
-        self._queue.append(frame)
-        self._queued_bytes += len(frame)
-        if self._queued_bytes > self._max_bytes:
-            self.close()
-            self._overflow()
+    def _put_aside(self, frame: bytes) -> None:
+        if self._fresh:
+            self._fresh.append(frame)
+        elif not self._closed:
+            self._append(frame)
+
+    def _unpack(self) -> None:
+        """Close the bundles, and put them at the end of the queue."""
+        fresh, self._fresh = self._fresh, []
+        for piece in fresh:
+            if self._closed:
+                return
+            if isinstance(piece, bytes):
+                self._append(piece)
+            else:
+                self._append(piece.seal())
+                self.frames_out += piece.count - 1
+
+    def _append(self, data: bytes) -> None:
+        self._queue.append(data)
+        if self._blocked:
+            self._queued_bytes += len(data)
+            if self._queued_bytes > self._max_bytes:
+                self.close()
+                self._overflow()
 
     def _take_chunk(self) -> bytes:
         """Up to CHUNK_BYTES from the front of the queue."""
@@ -176,6 +207,8 @@ class SocketOutbox(Outbox):
 
     def flush(self) -> None:
         """Send what has gathered with one call."""
+        if self._fresh:
+            self._unpack()
         queue = self._queue
         if self._blocked or not queue:
             return
@@ -217,6 +250,7 @@ class SocketOutbox(Outbox):
     def resumeProducing(self) -> None:
         """The transport has nothing left to send (called by Twisted)."""
         self.has_moved = True
+        self._unpack()
         if self._queue:
             chunk = self._take_chunk()
             self._queued_bytes -= len(chunk)

@@ -236,6 +236,10 @@ class BrokerProtocol(WebSocketServerProtocol):
         """Queue one frame; see wsmb.interfaces.Peer."""
         self.outbox.put(frame)
 
+    def send_bundle(self, bundle: frames.Bundle) -> None:
+        """Queue frames that others get as well."""
+        self.outbox.put_bundle(bundle)
+
     @property
     def is_closing(self) -> bool:
         """Whether a Close frame has been sent, or TCP closed."""

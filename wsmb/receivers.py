@@ -15,7 +15,7 @@ class Receivers:
 
     def __init__(self, choice: ReceiverChoice) -> None:
         self._choice = choice
-        self._order: list[Peer] = []
+        self._order: list[Peer] = []  # replaced, never changed: who is given it may keep it
         self._members: set[Peer] = set()
         self._turn = 0
 
@@ -30,7 +30,7 @@ class Receivers:
         if peer in self._members:
             return False
         self._members.add(peer)
-        self._order.append(peer)
+        self._order = [*self._order, peer]
         return True
 
     def leave(self, peer: Peer) -> bool:
@@ -39,7 +39,7 @@ class Receivers:
             return False
         self._members.remove(peer)
         place = self._order.index(peer)
-        del self._order[place]
+        self._order = self._order[:place] + self._order[place + 1 :]
         if place < self._turn:
             self._turn -= 1
         return True

@@ -97,7 +97,8 @@ class RawClient:
     def __init__(self, connection: socket.socket, request: bytes | None = None) -> None:
         """Send `request` (else a good one), which frames may follow, and read the head of the answer."""
         connection.settimeout(TIMEOUT_S)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.family == socket.AF_INET:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = connection
         self._bytes = bytearray()
         self.send(opening() if request is None else request)

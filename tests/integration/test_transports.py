@@ -1,4 +1,4 @@
-"""The same over every transport: TCP, which has an outbox of its own, TLS and Unix sockets, which have not."""
+"""The same over every transport: TCP and Unix sockets, with their own kind of outbox, and TLS."""
 
 from __future__ import annotations
 
