@@ -64,8 +64,8 @@ class Recorder(BrokerProtocol):
         self.messages: list[tuple[bytes, bool]] = []
         super().connectionMade()
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        self.messages.append((payload, isBinary))
+    def messages_received(self, payloads: list[bytes], is_binary: bool) -> None:
+        self.messages += [(payload, is_binary) for payload in payloads]
 
 
 class Reference(Recorder):

@@ -57,37 +57,37 @@ class GreetingTests(SessionTestCase):
     def test_behind_the_first_frame(self) -> None:
         for frame in (RECEIVE, SEND):
             peer, session = self.connect()
-            session.frame_received(frame)
+            session.frames_received([frame])
             self.assertEqual(peer.payloads(), [ACCEPTED])
 
     def test_only_once(self) -> None:
-        self.session.frame_received(RECEIVE)
+        self.session.frames_received([RECEIVE])
         self.session.greeting_due()
-        self.session.frame_received(SEND)
+        self.session.frames_received([SEND])
         self.assertEqual(self.peer.payloads(), [ACCEPTED])
 
     def test_a_ping_s_answer_is_the_greeting(self) -> None:
-        self.session.frame_received(PING)
+        self.session.frames_received([PING])
         self.session.greeting_due()
         self.assertEqual(self.peer.payloads(), [ACCEPTED])
-        self.session.frame_received(PING)
+        self.session.frames_received([PING])
         self.assertEqual(self.peer.payloads(), [ACCEPTED])
 
     def test_rejected_if_the_first_frame_is(self) -> None:
         for frame in (b"no json", b"{}", b'{"command":"receive-message","channel":""}'):
             peer, session = self.connect()
-            session.frame_received(frame)
+            session.frames_received([frame])
             self.assertEqual((peer.payloads(), session.refused), ([REJECTED], 1))
 
     def test_a_refused_frame_that_is_not_the_first_gets_no_answer(self) -> None:
         peer, session = self.greeted()
-        session.frame_received(b"no json")
+        session.frames_received([b"no json"])
         self.assertEqual((peer.payloads(), session.refused), ([], 1))
 
     def test_greeting_before_messages(self) -> None:
-        self.session.frame_received(RECEIVE)
+        self.session.frames_received([RECEIVE])
         _, sender = self.greeted()
-        sender.frame_received(SEND)
+        sender.frames_received([SEND])
         self.assertEqual(self.peer.payloads(), [ACCEPTED, SEND])
 
 
@@ -97,7 +97,7 @@ class ReceiptTests(SessionTestCase):
     keep_data = KeepData.OFFLINE
 
     def test_not_before_the_commit(self) -> None:
-        self.session.frame_received(SEND)
+        self.session.frames_received([SEND])
         self.session.greeting_due()
         self.assertEqual(self.peer.payloads(), [])
         self.store.step()
@@ -105,15 +105,15 @@ class ReceiptTests(SessionTestCase):
 
     def test_rejected_by_the_store(self) -> None:
         self.store.failing = StoreError(Code.TOO_LARGE, "too large")
-        self.session.frame_received(SEND)
+        self.session.frames_received([SEND])
         self.store.step()
         self.assertEqual((self.peer.payloads(), self.session.refused), ([REJECTED], 1))
 
     def test_replies_keep_the_order_of_the_commands(self) -> None:
-        self.session.frame_received(SEND)
-        self.session.frame_received(PING)
-        self.session.frame_received(SEND)
-        self.session.frame_received(PING)
+        self.session.frames_received([SEND])
+        self.session.frames_received([PING])
+        self.session.frames_received([SEND])
+        self.session.frames_received([PING])
         self.store.step(2)
         self.assertEqual(self.peer.payloads(), [ACCEPTED, ACCEPTED])
         self.store.step()
@@ -124,8 +124,8 @@ class ReceiptTests(SessionTestCase):
     def test_an_answer_that_is_early_waits_its_turn(self) -> None:
         """A store may answer a `check` before what was asked of it earlier."""
         peer, session = self.greeted()
-        session.frame_received(SEND)
-        session.frame_received(PING)
+        session.frames_received([SEND])
+        session.frames_received([PING])
         self.store.step_last()
         self.assertEqual(peer.payloads(), [])
         self.store.step()
@@ -133,14 +133,14 @@ class ReceiptTests(SessionTestCase):
 
     def test_ping_rejected_when_the_store_does_not_answer(self) -> None:
         self.store.answers = False
-        self.session.frame_received(PING)
+        self.session.frames_received([PING])
         self.store.step()
         self.assertEqual(self.peer.payloads(), [REJECTED])
 
     def test_a_greeting_that_is_due_goes_before_what_comes_later(self) -> None:
         peer, session = self.greeted()
-        session.frame_received(SEND)
-        session.frame_received(PING)
+        session.frames_received([SEND])
+        session.frames_received([PING])
         self.store.settle()
         self.assertEqual(peer.payloads(), [ACCEPTED])
 
@@ -150,7 +150,7 @@ class BackpressureTests(SessionTestCase):
 
     def test_too_many_unfinished_commands_pause_reading(self) -> None:
         for _ in range(session_module.PAUSE_COMMANDS + 1):
-            self.session.frame_received(SEND)
+            self.session.frames_received([SEND])
         self.assertTrue(self.peer.paused)
         self.store.step(session_module.PAUSE_COMMANDS // 2)
         self.assertTrue(self.peer.paused)
@@ -160,7 +160,7 @@ class BackpressureTests(SessionTestCase):
     def test_too_many_unfinished_bytes_pause_reading(self) -> None:
         large = json.dumps({"command": "send-message", "channel": "c", "data": "x" * 1_000_000}).encode()
         for _ in range(5):
-            self.session.frame_received(large)
+            self.session.frames_received([large])
         self.assertTrue(self.peer.paused)
         self.store.settle()
         self.assertFalse(self.peer.paused)
@@ -169,7 +169,7 @@ class BackpressureTests(SessionTestCase):
 class LeavingTests(SessionTestCase):
     def test_leaves_all_channels(self) -> None:
         for name in ("c", "d", "c"):
-            self.session.frame_received(RECEIVE.replace(b'"c"', f'"{name}"'.encode()))
+            self.session.frames_received([RECEIVE.replace(b'"c"', f'"{name}"'.encode())])
         self.assertEqual(self.broker.channel_count, 2)
         self.session.closed()
         self.session.closed()
@@ -177,13 +177,13 @@ class LeavingTests(SessionTestCase):
 
     def test_keeps_receiving_when_it_sends_and_on_several_channels(self) -> None:
         peer, session = self.greeted()
-        session.frame_received(RECEIVE)
-        session.frame_received(RECEIVE.replace(b'"c"', b"17"))
-        session.frame_received(b'{"command":"send-message","channel":"elsewhere","data":1}')
-        session.frame_received(PING)
+        session.frames_received([RECEIVE])
+        session.frames_received([RECEIVE.replace(b'"c"', b"17")])
+        session.frames_received([b'{"command":"send-message","channel":"elsewhere","data":1}'])
+        session.frames_received([PING])
         peer.payloads()
         _, sender = self.greeted()
         to_17 = b'{"command":"send-message","channel":"17","data":1}'
-        sender.frame_received(SEND)
-        sender.frame_received(to_17)
+        sender.frames_received([SEND])
+        sender.frames_received([to_17])
         self.assertEqual(peer.payloads(), [SEND, to_17])

@@ -108,7 +108,7 @@ class Channel:
 
     def send(self, payload: bytes, data: msgspec.Raw, limit: int, sender: Peer, ledger: Ledger) -> None:
         """Carry out one frame, now or, having begun an entry in `ledger`, later."""
-        chosen = self._choose(limit, sender)
+        chosen = self._choose(limit, sender) if self._keeps else self._receivers.choose(limit, sender)
         if chosen and (not self._keeps or (self._backlog.is_clear and not self._always)):
             self._fanout.send(chosen, frames.text_frame(payload))
         elif self._keeps:

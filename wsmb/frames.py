@@ -9,13 +9,14 @@ _TEXT = 0x81  # FIN and opcode 1
 _BINARY = 0x82
 _PING = 0x89
 _LARGE_BYTES = 1_024
+_SHORT_HEADERS = [bytes((_TEXT, size)) for size in range(126)]
 
 
 def text_frame(payload: bytes) -> bytes:
     """One unfragmented text frame, header and `payload` (UTF-8) in one piece."""
     size = len(payload)
     if size < 126:
-        return bytes((_TEXT, size)) + payload
+        return _SHORT_HEADERS[size] + payload
     if size < 65536:
         return bytes((_TEXT, 126, size >> 8, size & 0xFF)) + payload
     return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + payload
@@ -84,6 +85,7 @@ def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask) -> Taken:
     `most_bytes`. All else is left to a general parser.
     """
     payloads: list[bytes] = []
+    from_bytes = int.from_bytes
     start, end = 0, len(data)
     kind = data[0] if data else 0
     while end - start >= 6 and data[start] == kind and (kind == _TEXT or kind == _BINARY):  # noqa: PLR1714, SIM109
@@ -97,8 +99,13 @@ def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask) -> Taken:
             break
         if next_at > end:
             return Taken(payloads, kind == _BINARY, start, next_at - end)
-        unmask_one = unmask if size < _LARGE_BYTES else unmask_large
-        payload = unmask_one(data[payload_at:next_at], data[mask_at:payload_at])
+        payload, mask = data[payload_at:next_at], data[mask_at:payload_at]
+        if size < _LARGE_BYTES:
+            # What `unmask` does, without a call for each frame.
+            repeated = from_bytes((mask * (size // 4 + 1))[:size], "little")
+            payload = (from_bytes(payload, "little") ^ repeated).to_bytes(size, "little")
+        else:
+            payload = unmask_large(payload, mask)
         if kind == _TEXT and not payload.isascii() and not _is_utf_8(payload):
             break
         payloads.append(payload)

@@ -67,6 +67,10 @@ class BrokerProtocol(WebSocketServerProtocol):
         self.outbox = make_outbox(
             self.transport, self.factory.flusher, self.factory.settings.max_outstanding_bytes, self._too_slow
         )
+        # Without a call in between: this is done for each receiver of each frame.
+        self.send_frame = self.outbox.put
+        self.send_bundle = self.outbox.put_bundle
+        self.is_full = self.outbox.is_full
         super().connectionMade()
         # Autobahn reads its tcpNoDelay option before it has it, and swallows the error.
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
@@ -185,8 +189,8 @@ class BrokerProtocol(WebSocketServerProtocol):
             payloads, is_binary, taken_bytes, missing_bytes = frames.take_frames(
                 data, self.maxMessagePayloadSize, unmask_large
             )
-            for payload in payloads:
-                self.onMessage(payload, is_binary)
+            if payloads:
+                self.messages_received(payloads, is_binary)
             if taken_bytes:
                 data = data[taken_bytes:]
             if missing_bytes:
@@ -219,35 +223,23 @@ class BrokerProtocol(WebSocketServerProtocol):
     def onMessageEnd(self) -> None:
         """A message is complete."""
         if not self.failedByMe:
-            self.onMessage(b"".join(self.message_data), self.message_is_binary)
+            self.messages_received([b"".join(self.message_data)], self.message_is_binary)
         self.message_data = []
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """A text or binary message has come."""
+    def messages_received(self, payloads: list[bytes], is_binary: bool) -> None:
+        """Complete messages have come, all text or all binary."""
         if self.session is not None:
             if self._greeting_call is not None:
                 self._greeting_call.cancel()
                 self._greeting_call = None
-            self.session.frame_received(payload)
+            self.session.frames_received(payloads)
 
-    # Peer
-
-    def send_frame(self, frame: bytes) -> None:
-        """Queue one frame; see wsmb.interfaces.Peer."""
-        self.outbox.put(frame)
-
-    def send_bundle(self, bundle: frames.Bundle) -> None:
-        """Queue frames that others get as well."""
-        self.outbox.put_bundle(bundle)
+    # Peer, together with what connectionMade takes from the outbox
 
     @property
     def is_closing(self) -> bool:
         """Whether a Close frame has been sent, or TCP closed."""
         return bool(self.state != self.STATE_OPEN)
-
-    def is_full(self) -> bool:
-        """Whether the peer reads too slowly for more."""
-        return self.outbox.is_full()
 
     def shows_life(self) -> bool:
         """Whether anything came, or what is queued went on, since the last call.

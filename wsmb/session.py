@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wsmb import frames, wire
 from wsmb.backlog import Done
@@ -76,16 +76,18 @@ class Session:
         self.refused = 0
         """Frames that could not be carried out."""
 
-    def frame_received(self, payload: bytes) -> None:
-        """Carry out one text or binary frame."""
-        self.frames_in += 1
+    def frames_received(self, payloads: Sequence[bytes]) -> None:
+        """Carry out text or binary frames, in their order."""
+        self.frames_in += len(payloads)
         if self.awaits_first_frame:
-            self._first_frame(payload)
-            return
-        try:
-            self._carry_out(payload)
-        except CommandError:
-            self.refused += 1
+            self._first_frame(payloads[0])
+            payloads = payloads[1:]
+        for payload in payloads:
+            try:
+                command = wire.decode(payload)
+                ACTIONS[type(command)](self, command, payload)
+            except CommandError:
+                self.refused += 1
 
     def greeting_due(self) -> None:
         """No frame has come in time: greet without one."""
@@ -110,7 +112,8 @@ class Session:
     def _first_frame(self, payload: bytes) -> None:
         self.awaits_first_frame = False
         try:
-            command = self._carry_out(payload)
+            command = wire.decode(payload)
+            ACTIONS[type(command)](self, command, payload)
         except CommandError:
             self.refused += 1
             self._reply(self.greeting(Code.REJECTED))
@@ -121,11 +124,6 @@ class Session:
             self._unfinished[-1].greets = True
         else:
             self._reply(self.greeting(Code.ACCEPTED))
-
-    def _carry_out(self, payload: bytes) -> wire.Command:
-        command = wire.decode(payload)
-        ACTIONS[type(command)](self, command, payload)
-        return command
 
     def _send_message(self, command: wire.SendMessage, payload: bytes) -> None:
         limit = command.number_of_receiver

@@ -40,9 +40,9 @@ class EchoProtocol(BrokerProtocol):
     def _greeting_due(self) -> None:
         self._greeting_call = None
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        frame = text_frame(payload)
-        self.send_frame(BINARY + frame[1:] if isBinary else frame)
+    def messages_received(self, payloads: list[bytes], is_binary: bool) -> None:
+        for frame in map(text_frame, payloads):
+            self.send_frame(BINARY + frame[1:] if is_binary else frame)
 
 
 class GeneralEchoProtocol(EchoProtocol):
