@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
 from wsmb.store.dialects import Fault
 from wsmb.store.sql import SqlStore
-from wsmb.store.sqlite import SqliteDialect
+from wsmb.store.sqlite import SqliteDialect, SqliteTable
 
 
 class SqliteCase(TestCase):
@@ -144,6 +145,18 @@ class SqliteFileTest(SqliteCase):
         self.assertEqual(data_of(found), [b"150001", b"150002", b"150003"])
 
 
+class SlowTable(SqliteTable):
+    """Each insert takes until it may go on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.go_on = threading.Semaphore(0)
+
+    def insert(self, connection: Any, rows: Sequence[tuple[int, str, str]]) -> None:
+        self.go_on.acquire(timeout=30)
+        super().insert(connection, rows)
+
+
 class SqliteFaultTest(SqliteCase):
     async def test_a_lock_is_waited_for_and_each_item_stored_once(self) -> None:
         store = self.open()
@@ -154,6 +167,32 @@ class SqliteFaultTest(SqliteCase):
         lock.execute("ROLLBACK")
         await gatherResults(answers)
         self.assertEqual(data_of(await ask(store.page, "sms", 0, 99, 999)), [b"%d" % n for n in range(50)])
+
+    async def test_many_checks_are_one_in_the_queue(self) -> None:
+        """Else a database that is away would fill the memory with them."""
+        store = self.open()
+        lock = self.locked()
+        answer = ask(store.append, "sms", [b"1"])
+        for _ in range(3):
+            self.assertEqual(await gatherResults([ask(store.check) for _ in range(100)]), [False] * 100)
+        self.assertLessEqual(len(store._writer._queue), 1)
+        lock.execute("ROLLBACK")
+        await answer
+        self.assertIs(await ask(store.check), True)
+
+    async def test_a_busy_store_is_well(self) -> None:
+        """What was asked before takes longer than a check may, but it goes on."""
+        dialect = SqliteDialect(self.settings)
+        dialect.table = table = SlowTable("mq_data")
+        store = SqlStore(dialect, reactor, dialect.open())
+        self.addCleanup(lambda: ask(store.close))
+        self.addCleanup(table.go_on.release, 2)
+        first = ask(store.append, "sms", [b"1"])
+        second, check = ask(store.append, "sms", [b"2"]), ask(store.check)
+        table.go_on.release()
+        await first
+        self.assertIs(await check, True)
+        self.assertFalse(second.called)
 
     async def test_a_full_disk_is_waited_for(self) -> None:
         dialect = FullDisk(self.settings)

@@ -16,7 +16,7 @@ class OutputInterrupted(Exception):  # noqa: N818 (it is no error)
 class Output:
     """Writes to a file descriptor and waits until that has taken it.
 
-    The wait is wanted: the pong that proves a delivery leaves only after the items have been written.
+    The wait is wanted: a pong leaves only after the items that came before its ping have been written.
     """
 
     def __init__(self, descriptor: int) -> None:

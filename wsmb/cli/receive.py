@@ -61,7 +61,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 def _parser() -> common.Parser:
     parser = common.Parser("wsmb receive", "CHANNEL [CHANNEL ...] ", DESCRIPTION, EXAMPLE)
     parser.add_argument("words", nargs="*", metavar="CHANNEL", help="one or more channels")
-    parser.add_argument("--count", type=common.count, metavar="N", help="end after N items")
+    parser.add_argument(
+        "--count",
+        type=common.count,
+        metavar="N",
+        help="end after N items; what else was on its way then is not printed and not kept",
+    )
     parser.add_argument(
         "--with-channel", action="store_true", help='print {"channel":...,"data":...} for each item'
     )
@@ -145,11 +150,10 @@ class Receiving:
         if self._left is not None:
             self._left -= len(taken)
             if len(taken) < len(lines):
-                # Not to be proved to the broker, which then keeps the whole frame if it keeps messages.
+                # Not to be answered with a pong: it was not taken whole.
                 self._break_off()
             elif self._left == 0:
-                # The broker proves a delivery with a ping soon after it; without its pong, what has
-                # just been printed would be delivered again.
+                # A broker that asks with a ping whether it has arrived gets its pong.
                 self._clock.callLater(PROOF_S, self._finish, DONE)
 
     def _break_off(self, error: BaseException | None = None) -> None:

@@ -79,7 +79,7 @@ class Connection(Protocol):
         """Let `producer`, a push producer of Twisted's kind, be paused while much is unsent."""
 
     def abort(self) -> None:
-        """End at once: what came and is not read yet is dropped, and proved to nobody."""
+        """End at once: what came and is not read yet is dropped."""
 
 
 class Conversation(Protocol):

@@ -88,8 +88,8 @@ def kind_of(error: BaseException) -> str:
 
 def table_name(prefix: str) -> str:
     """The table's name; SettingError for a prefix that cannot be part of one."""
-    if not re.fullmatch(r"[A-Za-z0-9_]{0,50}", prefix):
-        message = f"[database] prefix: {prefix!r} is not made of letters, digits and _; change it"
+    if not re.fullmatch(r"[A-Za-z0-9_$]{0,60}", prefix):
+        message = f"[database] prefix: {prefix!r} is not made of letters, digits, _ and $; change it"
         raise SettingError(message)
     return f"{prefix}data"
 

@@ -68,6 +68,9 @@ class SqlStore:
         self._pool.threadpool.threadFactory = _DaemonThread
         self._transactions = Transactions(dialect.table)
         self._writer = Writer(self._run, dialect.fault, reactor.callLater, largest_id)
+        # Who waits for the one check in the queue, each with the end of his patience.
+        self._asking: list[tuple[DelayedCall, Callable[[bool], None]]] = []
+        self._checking = False
         self._timer: DelayedCall | None = None
         self._waiting: list[Callable[[], None]] = []
         self._closed = False
@@ -96,13 +99,23 @@ class SqlStore:
     def check(self, done: Callable[[bool], None]) -> None:
         """See MessageStore.check."""
 
-        def answer(alive: bool) -> None:
-            if timer.active():
-                timer.cancel()
-                done(alive)
+        def too_late(batches: int) -> None:
+            self._asking.remove(asking)
+            # A database that is only busy with what was asked before is well.
+            done(self._writer.batches > batches)
 
-        timer = self._reactor.callLater(_CHECK_S, done, False)
-        self._writer.submit(Check(answer))
+        asking = self._reactor.callLater(_CHECK_S, too_late, self._writer.batches), done
+        self._asking.append(asking)
+        if not self._checking:
+            self._checking = True
+            self._writer.submit(Check(self._checked))
+
+    def _checked(self, alive: bool) -> None:
+        self._checking = False
+        asking, self._asking = self._asking, []
+        for timer, done in asking:
+            timer.cancel()
+            done(alive)
 
     def close(self, done: Callable[[], None]) -> None:
         """See MessageStore.close."""

@@ -42,6 +42,8 @@ class Writer:
         self._fault = fault
         self._call_later = call_later
         self._next_id = largest_id + 1
+        self.batches = 0
+        """How many batches have been carried out."""
         self._queue: deque[Operation] = deque()
         self._parts: deque[Batch] = deque()
         self._batch: Batch | None = None
@@ -119,6 +121,7 @@ class Writer:
         if self._refused > 1:
             self._log.error("{refused} operations were refused in a row", refused=self._refused)
         self._refused = 0
+        self.batches += 1
         self._finish(batch, None)
 
     def _failed(self, failure: Failure, batch: Batch) -> None:
