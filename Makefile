@@ -11,7 +11,7 @@ ROUNDS ?= 3
 ONLY ?=
 BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 
-.PHONY: run test lint types unit plugin conformance debian bench bench-memory clean
+.PHONY: run test lint types unit plugin conformance debian bench bench-memory bench-waiting clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -51,6 +51,9 @@ conformance: $(VENV)/ready
 bench: $(VENV)/bench
 	PYTHONPATH=. $(BIN)/python -m benchmarks.compare --rounds $(ROUNDS) --only '$(ONLY)' --json $(BENCH_JSON)
 	PYTHONPATH=. $(BIN)/python -m benchmarks.plot $(BENCH_JSON) $(BENCH_JSON:.json=.svg)
+
+bench-waiting: $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python -m benchmarks.waiting
 
 bench-memory: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m benchmarks.memory

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from typing import TypeVar
 
 from wsmb.settings import KeepData, ReceiverChoice
@@ -41,6 +40,9 @@ def printable(name: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The one of `known` that was probably meant, or an empty string."""
+    # Only who has mistyped something needs it in memory.
+    from difflib import get_close_matches  # noqa: PLC0415
+
     by_lower = {other.lower(): other for other in known}
     matches = get_close_matches(name.lower()[:100], by_lower, n=1)
     return by_lower[matches[0]] if matches else ""

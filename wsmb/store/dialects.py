@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from enum import Enum, auto
-from importlib import resources
+from pathlib import Path
 from typing import Any, Protocol
 
 from wsmb.errors import SettingError, StoreError
@@ -96,7 +96,7 @@ def table_name(prefix: str) -> str:
 
 def schema_statements(dialect: str, number: int, prefix: str) -> Iterable[str]:
     """The statements of one numbered schema file."""
-    path = resources.files("wsmb.store") / "schema" / dialect / f"{number:04}.sql"
+    path = Path(__file__).parent / "schema" / dialect / f"{number:04}.sql"
     text = path.read_text(encoding="utf-8").replace("{prefix}", prefix)
     return [statement for statement in text.split(";\n") if statement.strip()]
 
