@@ -124,7 +124,7 @@ class TalkTests(ClientTestCase):
         self.protocol.send(core.receive_message("sms"))
         self.exchange()
         sender = self.world.greeted()
-        sender.protocol.session.frame_received(core.send_message("sms", b'{"a": 1}'))
+        sender.protocol.session.frames_received([core.send_message("sms", b'{"a": 1}')])
         self.exchange()
         self.assertEqual(self.conversation.events[-1].lines(), [b'{"a":1}'])
 
