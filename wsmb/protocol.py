@@ -1,34 +1,25 @@
 """Autobahn's WebSocket protocol, turned into calls of a Session: bytes <-> frames.
 
 Autobahn reads what is not an everyday frame, and speaks the closing handshake. What it does behind
-our back is put right here; each remedy has a test in tests/test_protocol.py.
+our back is put right here and in wsmb.opening; each remedy has a test in tests/test_protocol.py.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket import USES_NVX
-from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wsmb import frames
-from wsmb.auth import parse_basic
-from wsmb.handshake import HEAD_END, MAX_HEAD_BYTES, REASONS, Refusal, check_head, is_origin_allowed, refusal
+from wsmb.opening import OpeningProtocol
 from wsmb.outbox import Outbox, make_outbox
 from wsmb.session import Session
 
-if TYPE_CHECKING:
-    from wsmb.factory import BrokerFactory
-
 GREETING_DELAY_S = 0.1
 MAX_FRAGMENTS = 1_024
-MAX_EARLY_BYTES = 65_536
-SUBPROTOCOL = "wsmb"
 
 _log = Logger()
 
@@ -38,18 +29,12 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-class BrokerProtocol(WebSocketServerProtocol):
+class BrokerProtocol(OpeningProtocol):
     """One connection. It is the Peer of its Session."""
 
-    factory: BrokerFactory
     transport: Any
-    openHandshakeTimeoutCall: Any
     outbox: Outbox
     session: Session | None = None
-    user = ""
-    _origin: str | None = None
-    _head_seen = False
-    _checking = False
     _fragments = 0
     _missing_bytes = 0  # of an everyday frame that has begun with _pieces
     _pieces: list[bytes]
@@ -80,81 +65,12 @@ class BrokerProtocol(WebSocketServerProtocol):
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come."""
         self.heard = True
-        if self._checking:
-            # Not to be parsed before it is known whether this user may come in: Autobahn would take
-            # a second request for the first one's.
-            self.data += data
-            if len(self.data) > MAX_EARLY_BYTES:
-                self.dropConnection(abort=True)
+        if self.is_checking:
+            self.early_data_received(data)
         elif self.state == self.STATE_OPEN or self._missing_bytes:
             self._read(data)
         else:
             self._dataReceived(data)
-
-    def processHandshake(self) -> None:
-        """Look at the head of the request before Autobahn does."""
-        if not self._head_seen:
-            end = self.data.find(HEAD_END, 0, MAX_HEAD_BYTES)
-            if end < 0:
-                if len(self.data) >= MAX_HEAD_BYTES:
-                    self.failHandshake("", 431)
-                return
-            end += len(HEAD_END)
-            head = check_head(self.data[:end])
-            if isinstance(head, Refusal):
-                self.failHandshake("", head.status)
-                return
-            self._head_seen = True
-            self._origin = head.origin
-            self.data = head.text + self.data[end:]
-        super().processHandshake()
-
-    def onConnect(  # type: ignore[override]  # Autobahn takes a Deferred as well
-        self, request: ConnectionRequest
-    ) -> Deferred[str | None]:
-        """Let in whom the password file knows. Raises ConnectionDeny for all others."""
-        settings = self.factory.settings
-        if self.factory.stopping:
-            raise ConnectionDeny(503)
-        if settings.path not in ("/", request.path):
-            raise ConnectionDeny(404)
-        if not is_origin_allowed(self._origin, settings.allowed_origins):
-            raise ConnectionDeny(403)
-        subprotocol, credentials = _credentials(request)
-        if credentials is None:
-            raise ConnectionDeny(401)
-        # A check may have to wait for others; from here on the client is not the slow one.
-        self.openHandshakeTimeoutCall.cancel()
-        self.openHandshakeTimeoutCall = None
-        user, password = credentials
-        answer: Deferred[str | None] = Deferred()
-        self._checking = True
-
-        def checked(is_right: bool) -> None:
-            self._checking = False
-            if self.factory.stopping:
-                answer.errback(ConnectionDeny(503))
-            elif is_right:
-                self.user = user
-                answer.callback(subprotocol)
-            else:
-                answer.errback(ConnectionDeny(401))
-
-        self.factory.checker.check(user, password, checked)
-        return answer
-
-    def succeedHandshake(self, res: str | None) -> None:
-        """Open the connection, unless the client has left while its password was checked."""
-        if self.state == self.STATE_CONNECTING:
-            super().succeedHandshake(res)
-
-    def failHandshake(self, reason: str, code: int = 400, responseHeaders: object = None) -> None:
-        """Refuse the request. `reason` may hold what the client sent, so it is not used."""
-        if self.state != self.STATE_CONNECTING:
-            return
-        self.factory.refused(code)
-        self.sendData(refusal(code if code in _KNOWN_STATUS else 400))
-        self.dropConnection(abort=False)
 
     def onOpen(self) -> None:
         """The upgrade has been answered."""
@@ -311,9 +227,7 @@ class BrokerProtocol(WebSocketServerProtocol):
         self.dropConnection(abort=True)
 
 
-_KNOWN_STATUS = set(REASONS)
 _LENGTH_65535 = (65_535).to_bytes(8, "big")
-_FROM_URL_SAFE = str.maketrans("-_", "+/")
 _PING_FRAME = frames.ping_frame(b"wsmb")
 # What Autobahn keeps of the opening for the rest of a connection's life: the password among it.
 _HANDSHAKE_ATTRIBUTES = (
@@ -337,16 +251,3 @@ def unmask_large(payload: bytes, mask: bytes) -> bytes:
     if USES_NVX:
         return bytes(create_xor_masker(mask, len(payload)).process(payload))
     return frames.unmask(payload, mask)
-
-
-def _credentials(request: ConnectionRequest) -> tuple[str | None, tuple[str, bytes] | None]:
-    """The subprotocol to select and the (user, password) of a request.
-
-    A browser cannot send `Authorization`; it offers the subprotocol `basic.<base64url>` as well.
-    """
-    if SUBPROTOCOL not in request.protocols:
-        return None, parse_basic(request.headers.get("authorization", ""))
-    offered = next((name for name in request.protocols if name.startswith("basic.")), None)
-    if offered is None:
-        return SUBPROTOCOL, parse_basic(request.headers.get("authorization", ""))
-    return SUBPROTOCOL, parse_basic("Basic " + offered[len("basic.") :].translate(_FROM_URL_SAFE))
