@@ -91,6 +91,7 @@ class Outbox:
 
     def put(self, frame: bytes) -> None:
         """Send `frame` after all that was put before, at the end of this turn of the reactor."""
+        self.frames_out += 1
         if self._blocked or self._fresh:
             self._put_aside(frame)
             return
@@ -113,7 +114,6 @@ class Outbox:
     def flush(self) -> None:
         """Hand the transport what it will take."""
         self._unpack()
-        self.frames_out += len(self._queue)
         while self._queue and not self._blocked:
             self._transport.write(self._take_chunk())
 
@@ -167,7 +167,7 @@ class Outbox:
                 self._append(piece)
             else:
                 self._append(piece.seal())
-                self.frames_out += piece.count - 1
+                self.frames_out += piece.count
 
     def _append(self, data: bytes) -> None:
         self._queue.append(data)
@@ -212,7 +212,6 @@ class SocketOutbox(Outbox):
         queue = self._queue
         if self._blocked or not queue:
             return
-        self.frames_out += len(queue)
         try:
             sent = self._send_queue(queue)
         except BlockingIOError:
