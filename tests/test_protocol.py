@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.logger import eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_protocol import Connection, World, basic, client_frame, request
@@ -125,7 +126,12 @@ class OpeningTests(ProtocolTestCase):
         self.refused(request().replace(b"Version: 13", b"Version: 8"), 426)
 
     def test_no_text_of_the_request_in_the_refusal_or_the_log(self) -> None:
+        told: list[str] = []
+        observer = lambda event: told.append(eventAsText(event))  # noqa: E731
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.refused(b"GET /secret#fragment HTTP/1.1\r\nHost: a\r\n\r\n", 400)
+        self.assertNotIn("secret", "".join(told))
 
     def test_an_exception_in_the_check_is_a_plain_500(self) -> None:
         world = self.world()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from tests.integration.broker_process import poll
+from tests.integration.broker_process import BrokerProcess, poll
 from tests.integration.keeping_case import MariaDBCase, SqliteCase
-from tests.integration.raw_client import client_frame, command, opening
+from tests.integration.raw_client import RawClient, client_frame, command, opening
 
 ITEMS = [{"id": number, "message": f"pesan {number}: é 😀 / \\ \" '"} for number in range(3)]
 UNTIL_STOPPED = 300
@@ -16,13 +16,18 @@ UNTIL_STOPPED = 300
 class KeepingTests:
     """The same for each database."""
 
-    def test_what_was_sent_while_the_receiver_was_away_comes_in_order(self) -> None:
-        broker = self.keeping()
+    def sent_while_the_receiver_is_away(self, broker: BrokerProcess) -> RawClient:
+        """The sender of ITEMS, which are all committed."""
         self.receiver(broker, "sms").close()
         sender = self.sender(broker)
         for item in ITEMS:
             sender.publish("sms", item)
         self.assertEqual(sender.fence(), [])
+        return sender
+
+    def test_what_was_sent_while_the_receiver_was_away_comes_in_order(self) -> None:
+        broker = self.keeping()
+        sender = self.sent_while_the_receiver_is_away(broker)
         receiver = self.newcomer(broker, "sms")
         self.assertEqual(receiver.read_items(3), ITEMS)
         self.assertEqual(receiver.fence(), [])
@@ -30,11 +35,7 @@ class KeepingTests:
 
     def test_it_survives_a_kill_9_of_the_broker(self) -> None:
         broker = self.keeping()
-        self.receiver(broker, "sms").close()
-        sender = self.sender(broker)
-        for item in ITEMS:
-            sender.publish("sms", item)
-        self.assertEqual(sender.fence(), [])
+        self.sent_while_the_receiver_is_away(broker)
         broker.kill9()
         broker.start()
         self.assertEqual(self.newcomer(broker, "sms").read_items(3), ITEMS)

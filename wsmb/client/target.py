@@ -75,17 +75,7 @@ def default_channel(environ: Mapping[str, str]) -> str | None:
     return environ.get("MQ_CHANNEL_NAME") or environ.get("MQ_CANNEL_NAME") or None
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    is_secure: bool
-    host: str
-    port: int
-    resource: str
-    user: str
-    password: str = field(repr=False)
-
-
-def _address(environ: Mapping[str, str], url: str | None) -> _Address:
+def _address(environ: Mapping[str, str], url: str | None) -> Target:
     if url is not None:
         address = _parse(url, "--url")
         if address.password:
@@ -101,7 +91,7 @@ def _address(environ: Mapping[str, str], url: str | None) -> _Address:
     return _parse(DEFAULT_URL, "the default URL")
 
 
-def _parse(url: str, name: str) -> _Address:
+def _parse(url: str, name: str) -> Target:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -114,7 +104,7 @@ def _parse(url: str, name: str) -> _Address:
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if port == 0 or parts.fragment or not _is_plain(resource) or not _is_plain(parts.hostname):
         raise TargetError(f"{name} has a port 0, a fragment (#) or characters to be written as %XX")
-    return _Address(
+    return Target(
         parts.scheme == "wss",
         parts.hostname,
         _DEFAULT_PORTS[parts.scheme] if port is None else port,
