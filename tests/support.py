@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from unittest import SkipTest
 
 from wsmb.errors import StoreError
@@ -86,6 +86,9 @@ class SteppedStore:
 
     def __init__(self) -> None:
         self.rows: dict[int, tuple[str, bytes]] = {}
+        self.expiry: dict[int, float] = {}
+        self.tries: dict[int, int] = {}
+        self.keys: list[tuple[bytes, float]] = []
         self.last_id = 0
         self.answers = True
         self.failing: StoreError | None = None
@@ -96,7 +99,13 @@ class SteppedStore:
         self.rows[item_id] = (channel, data)
 
     def append(
-        self, channel: str, items: Sequence[bytes], done: Callable[[Sequence[int] | StoreError], None]
+        self,
+        channel: str,
+        items: Sequence[bytes],
+        done: Callable[[Sequence[int] | StoreError], None],
+        *,
+        expires_at: float | None = None,
+        key: bytes | None = None,
     ) -> None:
         def carry_out() -> None:
             if self.failing is not None:
@@ -105,6 +114,10 @@ class SteppedStore:
             ids = range(self.last_id + 1, self.last_id + 1 + len(items))
             self.rows.update(zip(ids, ((channel, item) for item in items), strict=True))
             self.last_id += len(items)
+            if expires_at is not None:
+                self.expiry.update((item_id, expires_at) for item_id in ids)
+            if key is not None:
+                self.keys.append((key, 0.0))
             done(ids)
 
         self._operations.append(carry_out)
@@ -115,6 +128,9 @@ class SteppedStore:
                 self.rows.pop(item_id, None)
 
         self._operations.append(carry_out)
+
+    def note_tries(self, tries: Mapping[int, int]) -> None:
+        self._operations.append(lambda: self.tries.update(tries))
 
     def page(
         self,
@@ -129,7 +145,7 @@ class SteppedStore:
                 done(self.failing)
                 return
             found = [
-                StoredItem(item_id, data)
+                StoredItem(item_id, data, self.tries.get(item_id, 0), self.expiry.get(item_id))
                 for item_id, (name, data) in sorted(self.rows.items())
                 if name == channel and item_id > after_id
             ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from wsmb.errors import StoreError
@@ -16,6 +16,10 @@ class StoredItem(NamedTuple):
     """Unique in its store; a later item of a channel has a larger one."""
     data: bytes
     """JSON text in UTF-8."""
+    tries: int = 0
+    """How often it has been handed out before, as far as that was noted."""
+    expires_at: float | None = None
+    """Unix time from which on it is not to be delivered any more."""
 
 
 class MessageStore(Protocol):
@@ -28,17 +32,34 @@ class MessageStore(Protocol):
     On `close`, what has not been done gets a StoreError.
     """
 
+    @property
+    def keys(self) -> Sequence[tuple[bytes, float]]:
+        """The keys that were remembered when it was opened, oldest first, each with its Unix time.
+
+        Of the last 10 minutes, at most the last 100,000.
+        """
+
     def append(
         self,
         channel: str,
         items: Sequence[bytes],
         done: Callable[[Sequence[int] | StoreError], None],
+        *,
+        expires_at: float | None = None,
+        key: bytes | None = None,
     ) -> None:
         """Keep `items` (JSON texts in UTF-8) behind what waits on `channel`, all of them or none.
 
         `done` gets their ids, ascending but not always without gaps, once they are committed to the
         disk. After an UNAVAILABLE they may have been kept all the same.
+
+        `expires_at`: the Unix time from which on they are of no use; some time after it the store may
+        forget them by itself. `key` (16 bytes) is remembered in the same transaction; `items` may be
+        empty then.
         """
+
+    def note_tries(self, tries: Mapping[int, int]) -> None:
+        """Note how often items (by id) have been handed out. Ids that are not there are passed over."""
 
     def remove(self, item_ids: Sequence[int]) -> None:
         """Forget items. Ids that are not there are passed over."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from wsmb.errors import Code, StoreError
 from wsmb.interfaces import StoredItem
@@ -15,13 +15,13 @@ class _Line:
 
     def __init__(self) -> None:
         self.ids: list[int] = []
-        self.data: dict[int, bytes] = {}
+        self.data: dict[int, StoredItem] = {}
         self.head = 0
         """Where in `ids` the first one stands that is still there."""
 
-    def append(self, item_id: int, data: bytes) -> None:
-        self.ids.append(item_id)
-        self.data[item_id] = data
+    def append(self, item: StoredItem) -> None:
+        self.ids.append(item.item_id)
+        self.data[item.item_id] = item
 
     def remove(self, item_id: int) -> None:
         del self.data[item_id]
@@ -34,14 +34,13 @@ class _Line:
         found: list[StoredItem] = []
         size_bytes = 0
         for index in range(bisect_right(self.ids, after_id, self.head), len(self.ids)):
-            item_id = self.ids[index]
-            data = self.data.get(item_id)
-            if data is None:
+            item = self.data.get(self.ids[index])
+            if item is None:
                 continue
-            size_bytes += len(data)
+            size_bytes += len(item.data)
             if len(found) >= max_items or (found and size_bytes > max_bytes):
                 break
-            found.append(StoredItem(item_id, data))
+            found.append(item)
         return found
 
 
@@ -56,10 +55,21 @@ class MemoryStore:
         self._closed = False
         self._results: deque[Callable[[], None]] = deque()
 
+    @property
+    def keys(self) -> Sequence[tuple[bytes, float]]:
+        """See MessageStore.keys: it remembers nothing."""
+        return ()
+
     def append(
-        self, channel: str, items: Sequence[bytes], done: Callable[[Sequence[int] | StoreError], None]
+        self,
+        channel: str,
+        items: Sequence[bytes],
+        done: Callable[[Sequence[int] | StoreError], None],
+        *,
+        expires_at: float | None = None,
+        key: bytes | None = None,
     ) -> None:
-        """See MessageStore.append."""
+        """See MessageStore.append. A key is forgotten with the process, so it is not kept at all."""
         if self._closed:
             self._later(lambda: done(_closed()))
             return
@@ -69,7 +79,7 @@ class MemoryStore:
         if items:
             line = self._lines.setdefault(channel, _Line())
         for item_id, data in zip(ids, items, strict=True):
-            line.append(item_id, data)
+            line.append(StoredItem(item_id, data, expires_at=expires_at))
             self._line_of[item_id] = channel
         self._later(lambda: done(ids))
 
@@ -83,6 +93,14 @@ class MemoryStore:
             line.remove(item_id)
             if not line.data:
                 del self._lines[channel]
+
+    def note_tries(self, tries: Mapping[int, int]) -> None:
+        """See MessageStore.note_tries."""
+        for item_id, count in tries.items():
+            channel = self._line_of.get(item_id)
+            if channel is not None:
+                line = self._lines[channel].data
+                line[item_id] = line[item_id]._replace(tries=count)
 
     def page(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
 from typing import Any
 
@@ -75,8 +75,19 @@ class SqlStore:
         self._waiting: list[Callable[[], None]] = []
         self._closed = False
 
+    @property
+    def keys(self) -> Sequence[tuple[bytes, float]]:
+        """See MessageStore.keys."""
+        return ()
+
     def append(
-        self, channel: str, items: Sequence[bytes], done: Callable[[Sequence[int] | StoreError], None]
+        self,
+        channel: str,
+        items: Sequence[bytes],
+        done: Callable[[Sequence[int] | StoreError], None],
+        *,
+        expires_at: float | None = None,
+        key: bytes | None = None,
     ) -> None:
         """See MessageStore.append."""
         self._writer.submit(Append(channel, items, done))
@@ -84,6 +95,9 @@ class SqlStore:
     def remove(self, item_ids: Sequence[int]) -> None:
         """See MessageStore.remove."""
         self._writer.submit(Remove(item_ids))
+
+    def note_tries(self, tries: Mapping[int, int]) -> None:
+        """See MessageStore.note_tries."""
 
     def page(
         self,
