@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from unittest import SkipTest
 
-from wsmb.errors import StoreError
+from wsmb.errors import CloseCode, StoreError
 from wsmb.frames import Bundle
 from wsmb.interfaces import StoredItem
 
@@ -47,6 +47,8 @@ class RecordingPeer:
         self.frames: list[bytes | Bundle] = []
         self.full = False
         self.paused = False
+        self.ended: CloseCode | None = None
+        self.pings: list[bytes] = []
 
     def __repr__(self) -> str:
         return self.name
@@ -66,14 +68,18 @@ class RecordingPeer:
     def resume(self) -> None:
         self.paused = False
 
+    def end(self, code: CloseCode) -> None:
+        self.ended = code
+
     def payloads(self) -> list[bytes]:
-        """The payloads that came since the last call; all of them in unfragmented text frames."""
+        """The payloads that came since the last call; all in unfragmented text frames, pings aside."""
         pieces, self.frames = self.frames, []
         taken = b"".join(piece.seal() if isinstance(piece, Bundle) else piece for piece in pieces)
         found = parse_frames(taken)
-        if {first for first, _ in found} - {0x81}:
-            raise AssertionError(f"not only text frames: {found}")
-        return [payload for _, payload in found]
+        if {first for first, _ in found} - {0x81, 0x89}:
+            raise AssertionError(f"not only text frames and pings: {found}")
+        self.pings += [payload for first, payload in found if first == 0x89]
+        return [payload for first, payload in found if first == 0x81]
 
     def items(self) -> list[object]:
         """All items of the `send-message` frames that came since the last call, in order."""

@@ -17,6 +17,7 @@ from wsmb.protocol import BrokerProtocol
 from wsmb.settings import Settings
 
 MASK = b"\x11\x22\x33\x44"
+TIME = "2026-11-22T21:00:00.000Z"
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 
 
@@ -138,8 +139,8 @@ class World:
         self.store = SteppedStore()
         self.checker = Checker()
         self.settings = Settings(listen=(), **settings)
-        broker = Broker(self.settings, self.store, self.clock.callLater)
-        self.factory = BrokerFactory(self.settings, broker, self.checker, self.clock)
+        self.broker = Broker(self.settings, self.store, self.clock.callLater, lambda: TIME)
+        self.factory = BrokerFactory(self.settings, self.broker, self.checker, self.clock, lambda: TIME)
 
     def close(self) -> None:
         txaio.config.loop = None

@@ -13,11 +13,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import RecordingPeer, SteppedStore
-from wsmb import backlog, channels
-from wsmb.backlog import Done
+from wsmb import backlog, held
 from wsmb.broker import Broker
+from wsmb.deliveries import Done
 from wsmb.errors import Code, StoreError
 from wsmb.settings import ChannelSettings, KeepData, Settings
+
+TIME = "2026-11-22T21:00:00.000Z"
 
 
 class Sender(RecordingPeer):
@@ -28,16 +30,34 @@ class Sender(RecordingPeer):
         self.broker = broker
         self.open = 0
         self.errors: list[StoreError] = []
+        self.done: list[tuple[int, int]] = []
+        self.receiver = broker.receiver(self, name)
+        self.open_pings: list[bytes] = []
+        self.answers = True
 
     def begin(self, cost_bytes: int) -> Done:
         self.open += 1
 
-        def done(error: StoreError | None) -> None:
+        def done(error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
             self.open -= 1
+            self.done.append((receivers, stored))
             if error is not None:
                 self.errors.append(error)
 
         return done
+
+    def send_frame(self, frame: bytes) -> None:
+        if frame[0] == 0x89:
+            self.open_pings.append(frame[2:])
+        else:
+            super().send_frame(frame)
+
+    def answer_pings(self) -> bool:
+        pings, self.open_pings = self.open_pings, []
+        if self.answers:
+            for payload in pings:
+                self.receiver.pong(payload)
+        return bool(pings)
 
     def send(self, channel: str, *items: object, limit: int | None = None) -> bytes:
         data = json.dumps(list(items)).encode()
@@ -46,21 +66,47 @@ class Sender(RecordingPeer):
         return payload
 
 
+class ProvingStore(SteppedStore):
+    """A store that settles together with the receivers' pongs."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.bench = bench
+
+    def settle(self) -> None:
+        super().settle()
+        while self.bench.prove() or self.is_busy:
+            super().settle()
+
+
 class Bench:
-    """A broker on a stepped store and a clock."""
+    """A broker on a stepped store and a clock, with receivers that answer pings."""
 
     def __init__(self, **channel: Any) -> None:
         self.clock = Clock()
-        self.store = SteppedStore()
+        self.store = ProvingStore(self)
+        self.peers: list[Sender] = []
         settings = Settings(listen=(), default_channel=ChannelSettings(**channel))
-        self.broker = Broker(settings, self.store, self.clock.callLater)
+        self.broker = Broker(settings, self.store, self.clock.callLater, lambda: TIME)
 
     def sender(self, name: str = "sender") -> Sender:
-        return Sender(self.broker, name)
+        self.peers.append(Sender(self.broker, name))
+        return self.peers[-1]
+
+    def tick(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.broker.tick(self.broker.pulse.unix_time_s + 0.1)
+        self.clock.advance(0)
+
+    def prove(self) -> bool:
+        """All receivers answer all pings. Whether there was one."""
+        self.tick(3)
+        answered = [peer.answer_pings() for peer in self.peers]
+        return any(answered)
 
     def receiver(self, channel: str = "c") -> Sender:
         peer = self.sender("receiver")
-        self.broker.receive(channel, peer)
+        self.broker.receive(channel, peer.receiver)
         return peer
 
 
@@ -103,7 +149,7 @@ class RelayTests(SynchronousTestCase):
         bench = Bench()
         peers = [bench.receiver("a") for _ in range(3)]
         for peer in peers:
-            bench.broker.receive("b", peer)
+            bench.broker.receive("b", peer.receiver)
         sender = bench.sender()
         sent = [sender.send(name, number) for number, name in enumerate("aaabbabaabb" * 3)]
         sent += [sender.send("a", "one", limit=1)]
@@ -290,7 +336,7 @@ class OfflineTests(SynchronousTestCase):
 
     def test_held_frames_go_to_the_store_when_memory_is_full(self) -> None:
         peer = self.bench.receiver()
-        text = "x" * (channels.HELD_BYTES // 4)
+        text = "x" * (held.HELD_BYTES // 4)
         for number in range(6):
             self.sender.send("c", f"{number}{text}")
         self.store.step(7)  # the page that was asked for first, and six appends
@@ -527,7 +573,7 @@ class AlwaysTests(SynchronousTestCase):
 
     def test_full_memory_leaves_it_to_the_store(self) -> None:
         peer, other = self.live_receivers(2)
-        text = "x" * (channels.HELD_BYTES // 4)
+        text = "x" * (held.HELD_BYTES // 4)
         for number in range(6):
             self.sender.send("c", f"{number}{text}", limit=1)
         self.store.settle()
@@ -541,7 +587,7 @@ class AlwaysTests(SynchronousTestCase):
         for committed in (False, True):
             self.setUp()
             both, other = self.live_receivers(2)
-            text = "x" * (channels.HELD_BYTES // 4)
+            text = "x" * (held.HELD_BYTES // 4)
             for number in range(3):
                 both.send("c", f"{number}{text}")
             if committed:
@@ -556,7 +602,7 @@ class AlwaysTests(SynchronousTestCase):
         bench.sender().send("c", 1, 2, 3)
         both, other = bench.receiver(), bench.receiver()
         bench.store.settle()
-        text = "x" * (channels.HELD_BYTES // 4)
+        text = "x" * (held.HELD_BYTES // 4)
         for number in range(6):
             both.send("c", f"{number}{text}")
             bench.store.settle()

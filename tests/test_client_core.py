@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_client import delivery
-from wsmb import wire
+from wsmb import replies, wire
 from wsmb.client import core
 from wsmb.errors import Code
 
@@ -66,9 +66,9 @@ class ItemTests(SynchronousTestCase):
 
 class EventTests(SynchronousTestCase):
     def test_greeting(self) -> None:
-        answer = core.decode(wire.greeting(Code.ACCEPTED, TIME))
+        answer = core.decode(replies.greeting(Code.ACCEPTED, TIME))
         self.assertEqual((answer.is_accepted, answer.time_stamp), (True, TIME))
-        self.assertFalse(core.decode(wire.greeting(Code.REJECTED, TIME)).is_accepted)
+        self.assertFalse(core.decode(replies.greeting(Code.REJECTED, TIME)).is_accepted)
 
     def test_greeting_without_a_time(self) -> None:
         self.assertEqual(core.decode(b'{"command":"connect","response_code":"00"}').time_stamp, "")
@@ -81,7 +81,7 @@ class EventTests(SynchronousTestCase):
         self.assertEqual(delivery("sms", b'{"a": 1}').lines(), [b'{"a":1}'])
 
     def test_waiting_items(self) -> None:
-        self.assertEqual(core.decode(wire.waiting("sms", [b"1", b"2"])).lines(), [b"1", b"2"])
+        self.assertEqual(core.decode(replies.waiting("sms", [b"1", b"2"])).lines(), [b"1", b"2"])
 
     def test_with_channel(self) -> None:
         for channel in ('a"b', 7):

@@ -58,14 +58,17 @@ CUTS = st.lists(st.one_of(st.integers(0, 40), st.integers(0, 400), st.integers(0
 
 
 class Recorder(BrokerProtocol):
-    """Remembers its messages instead of handing them to a session."""
+    """Remembers its messages and pongs instead of handing them to a session."""
 
     def connectionMade(self) -> None:
-        self.messages: list[tuple[bytes, bool]] = []
+        self.messages: list[tuple[bytes, bool | None]] = []
         super().connectionMade()
 
     def messages_received(self, payloads: list[bytes], is_binary: bool) -> None:
         self.messages += [(payload, is_binary) for payload in payloads]
+
+    def onPong(self, payload: bytes) -> None:
+        self.messages.append((payload, None))
 
 
 class Reference(Recorder):

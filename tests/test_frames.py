@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import parse_frames
 from tests.support_protocol import client_frame
 from wsmb import frames
+from wsmb.frames import BINARY, PONG, TEXT
 from wsmb.protocol import unmask_large
 
 
@@ -38,12 +39,12 @@ class TakeFramesTests(SynchronousTestCase):
     """The fast reader on its own; tests/test_differential.py holds it against Autobahn's parser."""
 
     def test_nothing(self) -> None:
-        self.assertEqual(take(b""), ([], False, 0, 0))
+        self.assertEqual(take(b""), ([], 0, 0, 0))
 
     def test_frames_and_the_beginning_of_another(self) -> None:
         whole = client_frame(b"one") + client_frame(b"x" * 200) + client_frame(b"")
         self.assertEqual(
-            take(whole + client_frame(b"four")[:-1]), ([b"one", b"x" * 200, b""], False, len(whole), 1)
+            take(whole + client_frame(b"four")[:-1]), ([b"one", b"x" * 200, b""], TEXT, len(whole), 1)
         )
 
     def test_a_header_that_is_not_complete(self) -> None:
@@ -52,12 +53,17 @@ class TakeFramesTests(SynchronousTestCase):
             for cut in range(header):
                 self.assertEqual(take(frame[:cut])[0::2], ([], 0))
                 self.assertEqual(take(frame[:cut]).missing_bytes, 0)
-            self.assertEqual(take(frame[:header]), ([], False, 0, size))
+            self.assertEqual(take(frame[:header]), ([], TEXT, 0, size))
+
+    def test_pongs(self) -> None:
+        pongs = client_frame(b"", 10) + client_frame(b"wsmb 1", 10)
+        self.assertEqual(take(pongs), ([b"", b"wsmb 1"], PONG, len(pongs), 0))
+        self.assertEqual(take(client_frame(b"x" * 126, 10)), ([], PONG, 0, 0))
 
     def test_one_kind_at_a_time(self) -> None:
         text, binary = client_frame(b"a"), client_frame(b"b", 2)
-        self.assertEqual(take(text + binary), ([b"a"], False, len(text), 0))
-        self.assertEqual(take(binary + text), ([b"b"], True, len(binary), 0))
+        self.assertEqual(take(text + binary), ([b"a"], TEXT, len(text), 0))
+        self.assertEqual(take(binary + text), ([b"b"], BINARY, len(binary), 0))
 
     def test_what_is_left_to_the_parser(self) -> None:
         for frame in (
@@ -75,7 +81,7 @@ class TakeFramesTests(SynchronousTestCase):
             client_frame(b"x" * 20),
         ):
             first = client_frame(b"first")
-            self.assertEqual(take(first + frame, most_bytes=19), ([b"first"], False, len(first), 0))
+            self.assertEqual(take(first + frame, most_bytes=19), ([b"first"], TEXT, len(first), 0))
 
     def test_binary_need_not_be_utf_8(self) -> None:
         self.assertEqual(take(client_frame(b"\xff", 2)).payloads, [b"\xff"])

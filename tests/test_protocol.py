@@ -8,6 +8,7 @@ from twisted.logger import eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_protocol import Connection, World, basic, client_frame, request
+from wsmb.errors import CloseCode
 from wsmb.handshake import refusal
 from wsmb.protocol import MAX_FRAGMENTS
 
@@ -367,7 +368,7 @@ class EndingTests(ProtocolTestCase):
         """A Close frame would kill the PHP receiver; it reconnects after a plain end."""
         receiver, sender = self.receiver(), self.one.greeted()
         sender.protocol.dataReceived(client_frame(SEND))
-        receiver.protocol.end()
+        receiver.protocol.end(CloseCode.STOPPING)
         self.assertEqual(receiver.frames(), [(0x81, SEND)])
         self.assertFalse(receiver.is_open)
 
@@ -378,7 +379,7 @@ class EndingTests(ProtocolTestCase):
         large = SEND.replace(b"1", b'"' + b"x" * 600_000 + b'"')
         for _ in range(2):
             sender.receive(client_frame(large))
-        self.assertTrue(receiver.transport.aborted)
+        self.assertFalse(receiver.is_open)
         sender.receive(client_frame(SEND))
         self.assertEqual(len(self.one.factory.connections), 1)
 
@@ -386,14 +387,15 @@ class EndingTests(ProtocolTestCase):
         self.one.checker.at_once = False
         early, late = self.one.connect(), self.one.connect()
         early.receive(request())
-        self.one.factory.stop_reading()
+        self.one.factory.stop_taking()
         late.receive(request())
         self.one.checker.answer()
         self.assertEqual((early.taken(), late.taken()), (refusal(503), refusal(503)))
 
     def test_end_all(self) -> None:
         connections = [self.one.greeted() for _ in range(3)]
-        ended = self.one.factory.end_all(2)
+        ended = self.one.factory.end_all(1, 2)
+        self.one.clock.pump([0.01] * 3)
         self.successResultOf(ended)
         self.assertFalse(any(connection.is_open for connection in connections))
         self.assertEqual(self.one.clock.getDelayedCalls(), [])
@@ -415,7 +417,7 @@ class SilenceTests(ProtocolTestCase):
         self.sweeps(30)
         self.assertEqual(self.connection.frames(), [])
         self.sweeps(1)
-        self.assertEqual(self.connection.frames(), [(0x89, b"wsmb")])
+        self.assertEqual(self.connection.frames(), [(0x89, b"wsmb 0")])
 
     def test_an_empty_pong_is_a_sign_of_life(self) -> None:
         for _ in range(10):

@@ -99,14 +99,14 @@ class ChooseTests(SynchronousTestCase):
 class TakerTests(SynchronousTestCase):
     def test_in_turn(self) -> None:
         receivers, (a, b) = make(2)
-        self.assertEqual([receivers.taker(set()) for _ in range(3)], [a, b, a])
+        self.assertEqual([receivers.taker(set(), RecordingPeer.is_full) for _ in range(3)], [a, b, a])
 
     def test_not_who_is_absent_or_full(self) -> None:
         receivers, (a, b, c) = make(3)
         b.full = True
-        self.assertEqual([receivers.taker({a}) for _ in range(2)], [c, c])
+        self.assertEqual([receivers.taker({a}, RecordingPeer.is_full) for _ in range(2)], [c, c])
         c.full = True
-        self.assertIsNone(receivers.taker({a}))
+        self.assertIsNone(receivers.taker({a}, RecordingPeer.is_full))
 
     def test_any_but(self) -> None:
         receivers, (a, b) = make(2)

@@ -8,16 +8,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import RecordingPeer, SteppedStore
-from wsmb import session as session_module
-from wsmb import wire
+from wsmb import answers, replies, wire
 from wsmb.broker import Broker
 from wsmb.errors import Code, StoreError
 from wsmb.session import ACTIONS, Session
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
 TIME = "2026-11-22T21:00:00.000Z"
-ACCEPTED = wire.greeting(Code.ACCEPTED, TIME)
-REJECTED = wire.greeting(Code.REJECTED, TIME)
+ACCEPTED = replies.greeting(Code.ACCEPTED, TIME)
+REJECTED = replies.greeting(Code.REJECTED, TIME)
 PING = b'{"command":"ping"}'
 RECEIVE = b'{"command":"receive-message","channel":"c"}'
 SEND = b'{"command":"send-message","channel":"c","data":[1]}'
@@ -29,12 +28,12 @@ class SessionTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.store = SteppedStore()
         settings = Settings(listen=(), default_channel=ChannelSettings(keep_data=self.keep_data))
-        self.broker = Broker(settings, self.store, Clock().callLater)
+        self.broker = Broker(settings, self.store, Clock().callLater, lambda: TIME)
         self.peer, self.session = self.connect()
 
     def connect(self) -> tuple[RecordingPeer, Session]:
         peer = RecordingPeer()
-        return peer, Session(peer, self.broker, lambda: TIME)
+        return peer, Session(peer, self.broker, lambda: TIME, "qa")
 
     def greeted(self) -> tuple[RecordingPeer, Session]:
         peer, session = self.connect()
@@ -45,7 +44,7 @@ class SessionTestCase(SynchronousTestCase):
 
 class DispatchTests(SynchronousTestCase):
     def test_each_command_has_its_method(self) -> None:
-        self.assertEqual(set(ACTIONS), set(wire.Command.__args__))
+        self.assertEqual({*ACTIONS, wire.SendMessage}, set(wire.Command.__args__))
 
 
 class GreetingTests(SessionTestCase):
@@ -77,12 +76,12 @@ class GreetingTests(SessionTestCase):
         for frame in (b"no json", b"{}", b'{"command":"receive-message","channel":""}'):
             peer, session = self.connect()
             session.frames_received([frame])
-            self.assertEqual((peer.payloads(), session.refused), ([REJECTED], 1))
+            self.assertEqual((peer.payloads(), session.answers.refused), ([REJECTED], 1))
 
     def test_a_refused_frame_that_is_not_the_first_gets_no_answer(self) -> None:
         peer, session = self.greeted()
         session.frames_received([b"no json"])
-        self.assertEqual((peer.payloads(), session.refused), ([], 1))
+        self.assertEqual((peer.payloads(), session.answers.refused), ([], 1))
 
     def test_greeting_before_messages(self) -> None:
         self.session.frames_received([RECEIVE])
@@ -107,7 +106,7 @@ class ReceiptTests(SessionTestCase):
         self.store.failing = StoreError(Code.TOO_LARGE, "too large")
         self.session.frames_received([SEND])
         self.store.step()
-        self.assertEqual((self.peer.payloads(), self.session.refused), ([REJECTED], 1))
+        self.assertEqual((self.peer.payloads(), self.session.answers.refused), ([REJECTED], 1))
 
     def test_replies_keep_the_order_of_the_commands(self) -> None:
         self.session.frames_received([SEND])
@@ -149,10 +148,10 @@ class BackpressureTests(SessionTestCase):
     keep_data = KeepData.OFFLINE
 
     def test_too_many_unfinished_commands_pause_reading(self) -> None:
-        for _ in range(session_module.PAUSE_COMMANDS + 1):
+        for _ in range(answers.PAUSE_COMMANDS + 1):
             self.session.frames_received([SEND])
         self.assertTrue(self.peer.paused)
-        self.store.step(session_module.PAUSE_COMMANDS // 2)
+        self.store.step(answers.PAUSE_COMMANDS // 2)
         self.assertTrue(self.peer.paused)
         self.store.step(1)
         self.assertFalse(self.peer.paused)

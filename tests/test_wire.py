@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsmb import wire
+from wsmb import replies, wire
 from wsmb.errors import Code, CommandError
 
 JSON_VALUES = st.recursive(
@@ -138,13 +138,13 @@ class FieldTests(SynchronousTestCase):
 class ReplyTests(SynchronousTestCase):
     def test_greeting_is_the_originals(self) -> None:
         self.assertEqual(
-            wire.greeting(Code.ACCEPTED, "2026-11-22T21:00:00.000Z"),
+            replies.greeting(Code.ACCEPTED, "2026-11-22T21:00:00.000Z"),
             b'{"command":"connect","response_code":"00","response_text":"Accepted",'
             b'"data":[{"time_stamp":"2026-11-22T21:00:00.000Z"}]}',
         )
 
     @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.lists(JSON_VALUES))
     def test_waiting(self, channel: str, values: list[object]) -> None:
-        frame = wire.waiting(channel, [json.dumps(value).encode() for value in values])
+        frame = replies.waiting(channel, [json.dumps(value).encode() for value in values])
         self.assertTrue(frame.startswith(b'{"command":"send-message","channel":"'))
         self.assertEqual(json.loads(frame), {"command": "send-message", "channel": channel, "data": values})

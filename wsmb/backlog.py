@@ -3,60 +3,66 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
-import msgspec
-
-from wsmb import frames, wire
+from wsmb import replies, wire
+from wsmb.deliveries import Done, Message
 from wsmb.errors import StoreError
-from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore, Peer, StoredItem
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings
+from wsmb.surroundings import Surroundings
 
 PAGE_ITEMS = 200
 PAGE_BYTES = 65_536
 BATCH_BYTES = 8_192
-FULL_RETRY_S = 0.05
-LONGEST_RETRY_S = 1.0
+FULL_RETRY_S = 1.0
+ERROR_RETRY_S = 1.0
 
-Done = Callable[[StoreError | None], None]
-"""Told once that a frame was carried out, delivered or committed, or why it could not be."""
 
-Later = Callable[[float, Callable[[], None]], object]
-"""Calls back after so many seconds."""
+class Front(Protocol):
+    """The rest of the channel, as its backlog sees it."""
+
+    def hand(self, message: Message, peers: Sequence[Peer]) -> None:
+        """Send `message` to `peers`, and see to it that it comes back here if they do not prove it."""
+
+    def is_out(self, item_id: int) -> bool:
+        """Whether an item of the store is with a receiver already."""
+
+    def is_full(self, peer: Peer) -> bool:
+        """Whether `peer` should not be given more now."""
+
+    def wait_for_room(self) -> None:
+        """Call the backlog's `room` as soon as a receiver can take more."""
+
+    def held_from(self) -> int | None:
+        """The first id of the items that go from memory, though they are in the store."""
+
+    def cleared(self) -> None:
+        """Nothing is left for those who receive."""
+
+    def rests(self) -> None:
+        """The rest will take a while."""
 
 
 class Backlog:
-    """The waiting items of one channel. It begins unclear, since only the store knows what waits.
-
-    `held_from` gives the first id of the items that the channel itself will deliver from memory, though
-    they are in the store; `cleared` is called when nothing is left for those who receive, `rests` when
-    the rest will take a while.
-    """
+    """The waiting items of one channel. It begins unclear, since only the store knows what waits."""
 
     def __init__(
         self,
         name: str,
         settings: ChannelSettings,
-        store: MessageStore,
+        around: Surroundings,
         receivers: Receivers,
-        fanout: Fanout,
-        later: Later,
-        *,
-        held_from: Callable[[], int | None],
-        cleared: Callable[[], None],
-        rests: Callable[[], None],
+        front: Front,
     ) -> None:
         self._name = name
         self._settings = settings
-        self._store = store
+        self._around = around
+        self._store = around.store
         self._receivers = receivers
-        self._fanout = fanout
-        self._later = later
-        self._held_from = held_from
-        self._cleared = cleared
-        self._rests = rests
+        self._front = front
         self.is_clear = False
         """Whether nothing waits that one of the present receivers may have."""
         self._page: deque[StoredItem] = deque()
@@ -64,48 +70,67 @@ class Backlog:
         self._grown = False  # something was added since the last page was asked for
         self._reading = False
         self._stale = False  # what is being read is not wanted any more
-        self._resting = False
+        self._looked_again = False  # from the first row, since something was handed out
+        self._rest: object = None  # what it rests for, until it is set to something else
+        self._rests_for_room = False
         self._closed = False
-        self._retry_s = FULL_RETRY_S
         # What the receivers sent themselves, which they do not get back: the ids, in ranges.
         self._own: dict[Peer, list[range]] = {}
         self._last_sender: Peer | None = None
         self._skipped = False  # something was left there since it is the only receiver's own
 
-    def keep(self, data: msgspec.Raw, sender: Peer, done: Done) -> None:
-        """Add the items of a frame."""
+    def keep(self, message: Message, done: Done) -> None:
+        """Add the items of a message."""
+        items = message.split()
 
         def kept(result: Sequence[int] | StoreError) -> None:
             if isinstance(result, StoreError):
                 done(result)
             else:
-                self._note_own(sender, result)
-                done(None)
+                if message.sender is not None:
+                    self._note_own(message.sender, result)
+                done(None, stored=len(items))
 
-        self._store.append(self._name, wire.items(data), kept)
+        self._store.append(self._name, items, kept, expires_at=message.expires_at, key=message.key)
         self._grow()
 
-    def leave_there(self, sender: Peer, ids: Sequence[int]) -> None:
+    def leave_there(self, sender: Peer | None, ids: Sequence[int]) -> None:
         """These items of `sender` are in the store already, and nobody will deliver them from memory."""
-        self._note_own(sender, ids)
+        if sender is not None:
+            self._note_own(sender, ids)
+        self._grow()
+
+    def restore(self, ids: Sequence[int]) -> None:
+        """These items, in the store all the while, wait again, in their old place."""
+        if ids[0] <= self._cursor or self._page or self._reading:
+            self._read_again(min(self._cursor, ids[0] - 1))
         self._grow()
 
     def joined(self) -> None:
         """Somebody receives now who did not before."""
         if self._skipped:
             self._skipped = self.is_clear = False
-            self._stale = self._reading
-            self._page.clear()
-            self._cursor = 0
-        self._drain()
+            self._read_again(0)
+        self.room()
 
     def left(self, peer: Peer) -> None:
         """`peer` receives no more."""
         self._own.pop(peer, None)
 
+    def room(self) -> None:
+        """A receiver may be able to take more."""
+        if self._rests_for_room:
+            self._rest, self._rests_for_room = None, False
+        self._drain()
+
     def close(self) -> None:
         """Hand out nothing more."""
         self._closed = True
+
+    def _read_again(self, cursor: int) -> None:
+        self._stale = self._reading
+        self._page.clear()
+        self._cursor = cursor
 
     def _grow(self) -> None:
         self.is_clear = False
@@ -126,7 +151,7 @@ class Backlog:
         return {peer for peer, ranges in self._own.items() if any(item_id in ids for ids in ranges)}
 
     def _drain(self) -> None:
-        if self.is_clear or self._closed or self._reading or self._resting or not len(self._receivers):
+        if self.is_clear or self._closed or self._reading or self._rest or not len(self._receivers):
             return
         if self._page:
             self._hand_out()
@@ -143,27 +168,47 @@ class Backlog:
             self._stale = False
             self._drain()
         elif isinstance(result, StoreError):
-            self._rest(LONGEST_RETRY_S)
+            self._rest_for(ERROR_RETRY_S)
         else:
-            end = self._held_from()
-            self._page.extend(item for item in result if end is None or item.item_id < end)
-            if self._page:
-                self._hand_out()
-            else:
-                self._at_end()
+            self._take(result)
+
+    def _take(self, items: Sequence[StoredItem]) -> None:
+        end = self._front.held_from()
+        wanted = items if end is None else [item for item in items if item.item_id < end]
+        self._page.extend(item for item in wanted if not self._front.is_out(item.item_id))
+        self._forget_expired()
+        if self._page:
+            self._looked_again = False
+            self._hand_out()
+        elif wanted:
+            self._cursor = wanted[-1].item_id
+            self._drain()
+        else:
+            self._at_end()
+
+    def _forget_expired(self) -> None:
+        now, field = self._around.pulse.unix_time_s, self._settings.expire_field
+        expired = [item.item_id for item in self._page if is_expired(item.data, item.expires_at, field, now)]
+        if expired:
+            self._store.remove(expired)
+            self._around.counts["expired"] += len(expired)
+            gone = set(expired)
+            self._page = deque(item for item in self._page if item.item_id not in gone)
 
     def _at_end(self) -> None:
         if self._grown:
             self._drain()
-        elif self._cursor and not self._skipped:
+        elif self._cursor and not self._skipped and not self._looked_again:
             # The original program may have added a row with an id that it had taken earlier.
+            self._looked_again = True
             self._cursor = 0
             self._drain()
         else:
+            self._looked_again = False
             self.is_clear = True
             if not self._skipped:
                 self._own.clear()
-            self._cleared()
+            self._front.cleared()
 
     def _hand_out(self) -> None:
         """Send the page, batch by batch; then the next page is read."""
@@ -173,15 +218,15 @@ class Backlog:
                 self._cursor = self._page.popleft().item_id
                 self._skipped = True
                 continue
-            taker = self._receivers.taker(owners)
+            taker = self._receivers.taker(owners, self._front.is_full)
             if taker is None:
-                self._rest(self._retry_s)
-                self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
+                self._rest_for(FULL_RETRY_S)
+                self._rests_for_room = True
+                self._front.wait_for_room()
                 return
-            self._retry_s = FULL_RETRY_S
             self._send_batch(taker)
             if self._settings.delay_send_s:
-                self._rest(self._settings.delay_send_s)
+                self._rest_for(self._settings.delay_send_s)
                 return
         self._drain()
 
@@ -191,27 +236,46 @@ class Backlog:
         while self._page and len(batch) < self._settings.limit:
             item = self._page[0]
             size += len(item.data)
-            if batch and (size > BATCH_BYTES or taker in self._owners(item.item_id)):
+            if batch and (size > BATCH_BYTES or item.tries or taker in self._owners(item.item_id)):
                 break
             batch.append(self._page.popleft())
-        frame = frames.text_frame(wire.waiting(self._name, [item.data for item in batch]))
-        self._fanout.send((taker,), frame)
-        # The store would find nothing before it anyway, but might have to look at what it has removed.
+            if item.tries:
+                break  # alone: it may be what its receivers stumble over
         self._cursor = batch[-1].item_id
-        self._store.remove([item.item_id for item in batch])
+        items = [item.data for item in batch]
+        message = Message(replies.waiting(self._name, items), items, 1, None)
+        message.ids = [item.item_id for item in batch]
+        message.is_batch = True
+        message.tries = batch[0].tries
+        self._front.hand(message, (taker,))
 
-    def _rest(self, seconds: float) -> None:
-        self._resting = True
-        self._later(seconds, self._rested)
-        self._rests()
+    def _rest_for(self, seconds: float) -> None:
+        rest = object()
+        self._rest, self._rests_for_room = rest, False
 
-    def _rested(self) -> None:
-        self._resting = False
-        self._drain()
+        def rested() -> None:
+            if self._rest is rest:
+                self._rest = None
+                self._drain()
+
+        self._around.later(seconds, rested)
+        self._front.rests()
 
 
-def keep(store: MessageStore, name: str, data: msgspec.Raw, done: Done) -> None:
-    """Put the items of `data` behind what waits on the channel `name`, on which nobody receives."""
+def is_expired(item: bytes, expires_at: float | None, field: str, now: float) -> bool:
+    """Whether an item is too old to be delivered; `field`: the name of its own Unix time, or ''."""
+    if expires_at is None and field:
+        expires_at = wire.expiry(item, field)
+    return expires_at is not None and expires_at <= now
+
+
+def keep(store: MessageStore, name: str, message: Message, done: Done) -> None:
+    """Put `message` behind what waits on the channel `name`, on which nobody receives."""
+    items = message.split()
     store.append(
-        name, wire.items(data), lambda result: done(result if isinstance(result, StoreError) else None)
+        name,
+        items,
+        lambda result: done(result) if isinstance(result, StoreError) else done(None, stored=len(items)),
+        expires_at=message.expires_at,
+        key=message.key,
     )

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
+
 import msgspec
 
-from wsmb.backlog import Later, keep
-from wsmb.channels import Channel, Ledger
-from wsmb.fanout import Fanout
+from wsmb import replies
+from wsmb.backlog import keep
+from wsmb.channels import Channel, Ledger, cost_bytes
+from wsmb.deliveries import Done, Message
+from wsmb.intake import Intake
 from wsmb.interfaces import MessageStore, Peer
+from wsmb.message_ids import MessageIds
+from wsmb.pulse import Pulse
+from wsmb.receiver import Receiver
 from wsmb.settings import KeepData, Settings
+from wsmb.surroundings import Later, Surroundings
 
 
 class Broker:
@@ -18,13 +27,20 @@ class Broker:
     knows. So a sender that makes up channel names costs no memory here.
     """
 
-    def __init__(self, settings: Settings, store: MessageStore, later: Later) -> None:
+    def __init__(
+        self, settings: Settings, store: MessageStore, later: Later, time_stamp: Callable[[], str]
+    ) -> None:
+        """`time_stamp` gives the time as it stands in replies."""
         self._settings = settings
         self._store = store
-        self._later = later
-        self._fanout = Fanout()
+        self._around = Surroundings(store, later, time_stamp, bury=self._bury, idle=self._forget)
         self._channels: dict[str, Channel] = {}
+        self._later = later
         self.keeps = settings.keeps_data
+        self.is_stopping = False
+        """Whether nothing new is to be taken any more."""
+        self.intake = Intake(settings.max_buffer_bytes, self._around.pulse)
+        self.message_ids = MessageIds(self._around.pulse, store.keys)
 
     @property
     def store(self) -> MessageStore:
@@ -32,43 +48,91 @@ class Broker:
         return self._store
 
     @property
+    def pulse(self) -> Pulse:
+        """The time, as the broker knows it."""
+        return self._around.pulse
+
+    @property
     def channel_count(self) -> int:
         """How many channels somebody receives on."""
         return len(self._channels)
 
+    def take_counts(self) -> Counter[str]:
+        """How many items were `expired`, `dead` or `redelivered` since the last call."""
+        counts, self._around.counts = self._around.counts, Counter()
+        return counts
+
+    def tick(self, unix_time_s: float) -> None:
+        """It is `unix_time_s` now. To be called ten times a second."""
+        self._around.pulse.beat(unix_time_s)
+
     def close(self) -> None:
         """The broker stops: leave what is held in memory to the store."""
-        for channel in self._channels.values():
+        for channel in list(self._channels.values()):
             channel.close()
 
-    def receive(self, name: str, peer: Peer) -> None:
-        """`peer` receives on the channel `name` from now on."""
+    def receiver(self, peer: Peer, user: str) -> Receiver:
+        """A connection of `user` as a receiver."""
+        settings = self._settings
+        return Receiver(
+            peer, user, self.pulse, settings.max_outstanding_frames, settings.max_outstanding_bytes
+        )
+
+    def receive(self, name: str, receiver: Receiver, prefetch: int | None = None) -> None:
+        """`receiver` receives on the channel `name` from now on; it acknowledges, if `prefetch` is given."""
         channel = self._channels.get(name)
         if channel is None:
-            settings = self._settings.channel(name)
-            channel = Channel(name, settings, self._store, self._fanout, self._later)
-            self._channels[name] = channel
-        channel.join(peer)
+            channel = self._channels[name] = Channel(name, self._settings.channel(name), self._around)
+        channel.join(receiver, prefetch)
 
     def leave(self, name: str, peer: Peer) -> None:
         """`peer` receives no more on the channel `name`, if it did."""
         channel = self._channels.get(name)
         if channel is not None:
             channel.leave(peer)
-            if channel.is_idle:
-                del self._channels[name]
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        channel = self._channels.get(name)
+        if channel is not None and channel.is_idle:
+            del self._channels[name]
 
     def send(
-        self, name: str, payload: bytes, data: msgspec.Raw, limit: int | None, sender: Peer, ledger: Ledger
-    ) -> None:
+        self,
+        name: str,
+        payload: bytes,
+        data: msgspec.Raw,
+        limit: int | None,
+        sender: Peer,
+        ledger: Ledger,
+        ttl_s: float | None = None,
+        key: bytes | None = None,
+    ) -> int | None:
         """Carry out one `send-message` frame on the channel `name`.
 
         `payload` goes to the receivers as it is; `data` is its raw `data`; `limit`: how many
-        receivers, 0 for all, None for the channel's setting. What is not carried out at once is
-        begun in `ledger`.
+        receivers, 0 for all, None for the channel's setting; `key`: its message id, if it has one.
+        Returns how many receivers it was handed to. What is not carried out at once is begun in
+        `ledger`: None.
         """
         channel = self._channels.get(name)
         if channel is not None:
-            channel.send(payload, data, channel.default_limit if limit is None else limit, sender, ledger)
+            limit = channel.default_limit if limit is None else limit
+            return channel.send(payload, data, limit, sender, ledger, ttl_s, key)
+        settings = self._settings.channel(name)
+        if settings.keep_data is KeepData.NEVER:
+            return 0
+        expires_at = settings.expires_at(ttl_s, self.pulse.unix_time_s)
+        message = Message(payload, data, 0, None, expires_at=expires_at, key=key)
+        keep(self._store, name, message, ledger.begin(cost_bytes(payload)))
+        return None
+
+    def _bury(self, name: str, letters: Sequence[bytes], done: Done) -> None:
+        channel = self._channels.get(name)
+        message = Message(replies.waiting(name, letters), letters, 0, None)
+        if channel is not None:
+            channel.put(message, done)
         elif self._settings.channel(name).keep_data is not KeepData.NEVER:
-            keep(self._store, name, data, ledger.begin(len(payload)))
+            keep(self._store, name, message, done)
+        else:
+            done(None)

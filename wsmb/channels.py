@@ -1,27 +1,35 @@
 """One channel: what goes to whom, and what goes behind what.
 
-On a channel that keeps messages a frame goes to its receivers at once only while its backlog is clear;
-else it goes behind what waits: into memory, if its turn will come soon, or into the store.
+On a channel that keeps messages a frame goes to its receivers at once only while its backlog is clear
+and one of them can take it; else it goes behind what waits: into memory, if its turn will come soon,
+or into the store. Before anything newer goes into the store, what is outstanding goes there too, so
+that the order of the store is the order in which all was sent.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from wsmb import frames, wire
-from wsmb.backlog import Backlog, Done, Later
+from wsmb import frames, replies
+from wsmb.acks import Subscription
+from wsmb.backlog import Backlog, is_expired
+from wsmb.deliveries import Done, Message
 from wsmb.errors import StoreError
-from wsmb.fanout import Fanout
-from wsmb.interfaces import MessageStore, Peer
+from wsmb.held import Held
+from wsmb.interfaces import Peer
+from wsmb.outstanding import Outstanding
+from wsmb.receiver import Receiver
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings, KeepData
+from wsmb.surroundings import Surroundings
+from wsmb.unproved import Unproved
 
-HELD_BYTES = 8_388_608
-HELD_FRAME_COST = 500
+LONGEST_BLOCK_BEATS = 2
+FRAME_COST = 500
+ITEM_COST = 120
 
 
 class Ledger(Protocol):
@@ -29,172 +37,297 @@ class Ledger(Protocol):
 
     def begin(self, cost_bytes: int) -> Done:
         """A command of so many bytes is not finished yet. The result is called when it is, but never
-        before the call that began it has returned."""
+        before the call that began it has returned.
 
-
-class HeldFrame:
-    """A frame that waits in memory for its turn."""
-
-    __slots__ = ("data", "done", "dropped", "ids", "limit", "payload", "sender")
-
-    def __init__(self, payload: bytes, data: msgspec.Raw, limit: int, sender: Peer, done: Done) -> None:
-        self.payload = payload
-        self.data = data
-        self.limit = limit
-        self.sender = sender
-        self.done = done
-        self.ids: Sequence[int] | None = None
-        """Under `always`: its ids in the store, once it is committed."""
-        self.dropped = False
-        """Under `always`: whether it was left to the store before it was committed."""
-
-    @property
-    def cost_bytes(self) -> int:
-        """About how much memory it takes."""
-        return len(self.payload) + HELD_FRAME_COST
+        Raises CommandError (UNAVAILABLE) if there are too many already.
+        """
 
 
 class Channel:
     """The receivers of one channel, and the order of what they get."""
 
-    def __init__(
-        self, name: str, settings: ChannelSettings, store: MessageStore, fanout: Fanout, later: Later
-    ) -> None:
+    def __init__(self, name: str, settings: ChannelSettings, around: Surroundings) -> None:
         self.name = name
-        self._fanout = fanout
         self.default_limit = settings.number_of_receiver
-        self._store = store
+        self._settings = settings
+        self._around = around
+        self._fanout = around.fanout
         self._receivers = Receivers(settings.receiver_choice)
         self._always = settings.keep_data is KeepData.ALWAYS
         self._keeps = settings.keep_data is not KeepData.NEVER
-        self._held: deque[HeldFrame] = deque()
-        self._held_bytes = 0
+        self._tracks = self._keeps or bool(settings.expire_field)
+        self._unproved = Unproved(name, settings, around, self)
+        self._outstanding: Outstanding = self._unproved.outstanding
+        self._backlog = Backlog(name, settings, around, self._receivers, self)
+        self._held = Held()
         # Until the backlog is clear, all goes to the store: for memory there is too much, or it waits
         # too long.
         self._spilled = False
-        self._backlog = Backlog(
-            name,
-            settings,
-            store,
-            self._receivers,
-            fanout,
-            later,
-            held_from=self._held_from,
-            cleared=self._cleared,
-            rests=self._rests,
-        )
+        self._blocked_since: int | None = None
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody receives here, so that nothing is lost if the channel is forgotten."""
-        return not len(self._receivers)
+        """Whether nobody receives here and nothing is outstanding: the channel may be forgotten."""
+        return not len(self._receivers) and self._unproved.is_idle
 
-    def join(self, peer: Peer) -> None:
-        """`peer` receives from now on, what is waiting first. To join twice is to join once."""
-        if self._receivers.join(peer) and self._keeps:
-            self._backlog.joined()
+    def join(self, receiver: Receiver, prefetch: int | None = None) -> None:
+        """`receiver` receives from now on, what is waiting first; it acknowledges, if `prefetch` is given.
+
+        To join twice is to join once, on the newer terms.
+        """
+        is_new = self._receivers.join(receiver.peer)
+        subscription = None
+        if prefetch is not None:
+            timeout_s = self._settings.ack_timeout_s
+            subscription = Subscription(receiver.acks, prefetch, timeout_s, self._unproved.note_try)
+        self._outstanding.join(receiver, subscription)
+        self._tracks = self._keeps or self._outstanding.has_acks or bool(self._settings.expire_field)
+        if self._keeps:
+            if is_new:
+                self._backlog.joined()
+            self.room()
 
     def leave(self, peer: Peer) -> None:
         """`peer` receives no more. If it was the last one, what is held goes to the store."""
         if self._receivers.leave(peer):
             self._backlog.left(peer)
-            if self.is_idle:
+            self._outstanding.leave(peer)
+            if not len(self._receivers):
                 self._spill()
 
     def close(self) -> None:
-        """Hand out nothing more of what waits; what is held goes to the store."""
+        """Hand out nothing more of what waits; what is only in memory goes to the store."""
         self._backlog.close()
+        self._unproved.redeliver()
         self._spill()
 
-    def send(self, payload: bytes, data: msgspec.Raw, limit: int, sender: Peer, ledger: Ledger) -> None:
-        """Carry out one frame, now or, having begun an entry in `ledger`, later."""
-        chosen = self._choose(limit, sender) if self._keeps else self._receivers.choose(limit, sender)
-        if chosen and (not self._keeps or (self._backlog.is_clear and not self._always)):
-            self._fanout.send(chosen, frames.text_frame(payload))
-        elif self._keeps:
-            done = ledger.begin(len(payload))
-            if (chosen or self._held) and not self._spilled:
-                self._hold(HeldFrame(payload, data, limit, sender, done))
-            else:
-                self._backlog.keep(data, sender, done)
+    def send(
+        self,
+        payload: bytes,
+        data: msgspec.Raw,
+        limit: int,
+        sender: Peer,
+        ledger: Ledger,
+        ttl_s: float | None = None,
+        key: bytes | None = None,
+    ) -> int | None:
+        """Carry out one frame: how many receivers it was handed to; None if it is begun in `ledger`."""
+        if not self._tracks:
+            chosen = self._receivers.choose(limit, sender)
+            if chosen:
+                self._fanout.send(chosen, frames.text_frame(payload))
+            return len(chosen)
+        expires_at = self._settings.expires_at(ttl_s, self._around.pulse.unix_time_s)
+        message = Message(payload, data, limit, sender, expires_at=expires_at, key=key)
+        if self._settings.expire_field and not self._refresh(message):
+            return 0
+        if not self._keeps:
+            return self._hand_to_any(message)
+        if not self._always and not self._held and self._backlog.is_clear:
+            chosen = self._choose(message)
+            if chosen:
+                return self._hand_now(message, chosen, ledger)
+        self._put_behind(message, ledger.begin(cost_bytes(payload)))
+        return None
 
-    def _choose(self, limit: int, sender: Peer) -> Sequence[Peer]:
-        """Who is to have a frame; where messages are kept, nobody if none of them can take more now."""
-        chosen = self._receivers.choose(limit, sender)
-        if self._keeps and chosen and chosen[0].is_full() and all(peer.is_full() for peer in chosen):
-            return ()
-        return chosen
+    def put(self, message: Message, done: Done) -> None:
+        """Items that come from no sender: behind what waits, or, where nothing is kept, to who is there."""
+        if self._keeps:
+            self._keep(message, done)
+        else:
+            self._hand_to_any(message)
+            done(None)
+
+    def _hand_to_any(self, message: Message) -> int:
+        """Where nothing is kept: followed only for those who acknowledge."""
+        chosen = self._receivers.choose(message.limit, message.sender)
+        if chosen and self._outstanding.has_acks:
+            self.hand(message, chosen)
+        elif chosen:
+            self._fanout.send(chosen, frames.text_frame(message.payload))
+        return len(chosen)
+
+    def _hand_now(self, message: Message, chosen: Sequence[Peer], ledger: Ledger) -> int | None:
+        if message.key is None:
+            self.hand(message, chosen)
+            return len(chosen)
+        message.done = ledger.begin(cost_bytes(message.payload))
+        self.hand(message, chosen)
+        self._finish(message, len(chosen))
+        return None
+
+    def _choose(self, message: Message) -> Sequence[Peer]:
+        """Who is to have a message of a channel that keeps; nobody if none can take more now."""
+        return self._receivers.choose_free(message.limit, message.sender, self._outstanding.is_full)
+
+    def _refresh(self, message: Message) -> bool:
+        """Take out of `message` what is too old by its own field. False if nothing is left."""
+        field, now = self._settings.expire_field, self._around.pulse.unix_time_s
+        items = message.split()
+        fresh = [item for item in items if not is_expired(item, None, field, now)]
+        if len(fresh) < len(items):
+            self._around.counts["expired"] += len(items) - len(fresh)
+            message.items = fresh
+            message.payload = replies.waiting(self.name, fresh)
+        return bool(fresh)
 
     # What is held in memory
 
-    def _hold(self, held: HeldFrame) -> None:
-        if self._held_bytes + held.cost_bytes > HELD_BYTES:
+    def _put_behind(self, message: Message, done: Done) -> None:
+        message.done = done
+        can_be_held = not self._spilled and (self._held or self._receivers.any_but(message.own))
+        if not can_be_held:
+            self._keep(message, done)
+        elif not self._held.add(message):
             self._spill()
-            self._backlog.keep(held.data, held.sender, held.done)
-            return
-        self._held.append(held)
-        self._held_bytes += held.cost_bytes
-        if self._always:
-            self._store.append(self.name, wire.items(held.data), lambda result: self._committed(held, result))
-
-    def _committed(self, held: HeldFrame, result: Sequence[int] | StoreError) -> None:
-        if isinstance(result, StoreError):
-            if not held.dropped:
-                self._held.remove(held)
-                self._held_bytes -= held.cost_bytes
-            held.done(result)
+            self._keep(message, done)
         else:
-            held.ids = result
-            if held.dropped:
-                self._backlog.leave_there(held.sender, result)
-            held.done(None)
+            if self._always:
+                self._unproved.store_first(message, self._committed)
+            self._send_held()
+
+    def _keep(self, message: Message, done: Done) -> None:
+        self._unproved.persist()
+        self._backlog.keep(message, done)
+
+    def _committed(self, message: Message, error: StoreError | None) -> None:
+        done, message.done = message.done, None
+        if error is not None:
+            self._held.drop(message)
+        elif message not in self._held:
+            self._unproved.release(message)
+            self._backlog.leave_there(message.sender, message.ids)
+        if done is not None:
+            done(error, stored=0 if error else len(message.ids))
         self._send_held()
 
     def _send_held(self) -> None:
         while self._held and self._backlog.is_clear:
-            held = self._held[0]
-            if self._always and held.ids is None:
+            message = self._held.first
+            if self._always and message.storing:
                 return
-            self._held.popleft()
-            self._held_bytes -= held.cost_bytes
-            self._send_one_held(held)
-
-    def _send_one_held(self, held: HeldFrame) -> None:
-        chosen = self._choose(held.limit, held.sender)
-        if chosen:
-            self._fanout.send(chosen, frames.text_frame(held.payload))
-        if held.ids is None:
+            if message.expires_at is not None and message.expires_at <= self._around.pulse.unix_time_s:
+                self._held.drop(message)
+                self._finish(message, 0)
+                self._unproved.forget_expired(message)
+                continue
+            chosen = self._choose(message)
+            if not chosen and self._receivers.any_but(message.own):
+                self._block()
+                return
+            self._held.drop(message)
             if chosen:
-                held.done(None)
+                self.hand(message, chosen)
+                self._finish(message, len(chosen))
             else:
-                self._backlog.keep(held.data, held.sender, held.done)
-        elif chosen:
-            self._store.remove(held.ids)
+                self._leave_to_store(message)
+        self._blocked_since = None
+
+    def _finish(self, message: Message, receivers: int) -> None:
+        """Its sender is told, once its id is remembered."""
+        done, message.done = message.done, None
+        if done is None:
+            return
+        if message.key is None:
+            done(None, receivers=receivers)
+            return
+
+        def remembered(result: Sequence[int] | StoreError) -> None:
+            done(result if isinstance(result, StoreError) else None, receivers=receivers)
+
+        key, message.key = message.key, None
+        self._around.store.append(self.name, (), remembered, key=key)
+
+    def _block(self) -> None:
+        """All who could have the next one have enough for now."""
+        if self._blocked_since is None:
+            self._blocked_since = self._around.pulse.beats
+            self._around.pulse.waiting.add(self)
+        self.wait_for_room()
+
+    def beat(self) -> None:
+        """See Beating: who cannot take more for so long may not do so for much longer."""
+        if self._blocked_since is None:
+            return
+        if self._around.pulse.beats - self._blocked_since >= LONGEST_BLOCK_BEATS:
+            self._spill()
         else:
-            self._backlog.leave_there(held.sender, held.ids)
+            self._around.pulse.waiting.add(self)
+
+    def room(self) -> None:
+        """A receiver may be able to take more."""
+        self._blocked_since = None
+        self._backlog.room()
+        self._send_held()
 
     def _spill(self) -> None:
         """Leave what is held to the store."""
         self._spilled = self._keeps
-        held, self._held, self._held_bytes = self._held, deque(), 0
-        for one in held:
-            if not self._always:
-                self._backlog.keep(one.data, one.sender, one.done)
-            elif one.ids is None:
-                one.dropped = True
-            else:
-                self._backlog.leave_there(one.sender, one.ids)
+        self._blocked_since = None
+        if self._keeps:
+            self._unproved.persist()
+            for message in self._held.take_all():
+                self._leave_to_store(message)
 
-    # What the backlog asks and tells
+    def _leave_to_store(self, message: Message) -> None:
+        if not self._always:
+            self._unproved.persist()
+            if message.done is not None:
+                self._backlog.keep(message, message.done)
+        elif not message.storing:
+            self._unproved.release(message)
+            self._backlog.leave_there(message.sender, message.ids)
 
-    def _held_from(self) -> int | None:
-        return next((held.ids[0] for held in self._held if held.ids), None)
+    # What the backlog asks and tells (see Front), and what comes back unproved
 
-    def _cleared(self) -> None:
+    def hand(self, message: Message, peers: Sequence[Peer]) -> None:
+        """Send `message` to `peers`; if they do not prove it, it is delivered again."""
+        self._outstanding.hand(message, peers)
+
+    def is_out(self, item_id: int) -> bool:
+        """See Front."""
+        return item_id in self._outstanding.ids
+
+    def is_full(self, peer: Peer) -> bool:
+        """See Front."""
+        return self._outstanding.is_full(peer)
+
+    def wait_for_room(self) -> None:
+        """See Front."""
+        self._outstanding.wait_for_room(self.room)
+
+    def held_from(self) -> int | None:
+        """See Front."""
+        return self._held.first_id
+
+    def cleared(self) -> None:
+        """See Front."""
         self._spilled = False
         self._send_held()
 
-    def _rests(self) -> None:
+    def rests(self) -> None:
+        """See Front."""
         # Under `always` senders have had their receipt; else they would wait for it all the while.
         if not self._always:
             self._spill()
+
+    def deliver_again(self, message: Message) -> bool:
+        """Give a failed message to another receiver at once, if there is one. False if not."""
+        if not self._keeps:
+            self._hand_to_any(message)
+            return True
+        if message.is_batch or self._held or not self._backlog.is_clear:
+            return False
+        chosen = self._choose(message)
+        if chosen:
+            self.hand(message, chosen)
+        return bool(chosen)
+
+    def restored(self, ids: Sequence[int]) -> None:
+        """Items in the store that were out wait again, in their old place."""
+        self._backlog.restore(ids)
+
+
+def cost_bytes(payload: bytes) -> int:
+    """About how much memory a frame takes while it waits, item by item."""
+    return len(payload) + FRAME_COST + ITEM_COST * payload.count(b",")

@@ -1,11 +1,8 @@
-"""Every error that wsmb knows, with what a client is told of it.
-
-Clients are told of 00 and 01; the others tell the parts of the broker what went wrong.
-"""
+"""Every error that wsmb knows, with what a client is told of it."""
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 
 class Code(Enum):
@@ -16,10 +13,23 @@ class Code(Enum):
     MALFORMED = ("02", "Malformed")
     TOO_LARGE = ("04", "Too large")
     UNAVAILABLE = ("06", "Unavailable")
+    UNKNOWN_DELIVERY = ("07", "Unknown delivery")
 
     def __init__(self, number: str, text: str) -> None:
         self.number = number
         self.text = text
+
+
+class CloseCode(IntEnum):
+    """Why the broker ends a connection, as its Close frame says it."""
+
+    STOPPING = 1001
+    TOO_SLOW = 4008
+
+    @property
+    def reason(self) -> str:
+        """The text that goes with it."""
+        return {1001: "the broker stops", 4008: "too slow"}[self]
 
 
 class CommandError(Exception):

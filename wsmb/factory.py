@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wsmb.broker import Broker
+from wsmb.errors import CloseCode
 from wsmb.interfaces import PasswordChecker
 from wsmb.outbox import Flusher
 from wsmb.protocol import BrokerProtocol
@@ -18,6 +20,7 @@ from wsmb.settings import Settings
 
 CLOSE_TIMEOUT_S = 3
 END_TIMEOUT_S = 10.0
+LONGEST_INTERVAL_S = 0.01
 
 _log = Logger()
 
@@ -28,11 +31,19 @@ class BrokerFactory(WebSocketServerFactory):
     protocol = BrokerProtocol  # type: ignore[assignment]  # Twisted wants a protocol of any factory
     noisy = False
 
-    def __init__(self, settings: Settings, broker: Broker, checker: PasswordChecker, reactor: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        checker: PasswordChecker,
+        reactor: Any,
+        time_stamp: Callable[[], str],
+    ) -> None:
         super().__init__(server="wsmb", reactor=reactor)
         self.settings = settings
         self.broker = broker
         self.checker = checker
+        self.time_stamp = time_stamp
         self.flusher = Flusher(reactor)
         self.connections: set[BrokerProtocol] = set()
         self.stopping = False
@@ -60,17 +71,19 @@ class BrokerFactory(WebSocketServerFactory):
         self.connections.add(connection)
         _log.info("{user} connected from {peer}", user=connection.user, peer=connection.peer)
 
-    def closed(self, connection: BrokerProtocol, session: Session, code: int | None) -> None:
-        """A user has left."""
+    def closed(self, connection: BrokerProtocol, session: Session, code: int | None, unproved: int) -> None:
+        """A user has left, and has not proved `unproved` of the frames that it was sent."""
         self.connections.discard(connection)
         _log.info(
-            "{user} at {peer} left ({code}): {frames_in} frames in, {refused} refused, {frames_out} out",
+            "{user} at {peer} left ({code}): {frames_in} frames in, {refused} refused, {frames_out} out, "
+            "{unproved} of them unproved",
             user=connection.user,
             peer=connection.peer,
             code=code,
             frames_in=session.frames_in,
-            refused=session.refused,
+            refused=session.answers.refused,
             frames_out=connection.outbox.frames_out,
+            unproved=unproved,
         )
         self._tell_if_ended()
 
@@ -83,7 +96,7 @@ class BrokerFactory(WebSocketServerFactory):
         for connection in list(self.connections):
             if connection.shows_life():
                 connection.quiet_since_s = now_s
-                connection.pinged = False
+                connection.pings_then = connection.pings
             else:
                 self._silent(connection, now_s, now_s - connection.quiet_since_s)
 
@@ -93,13 +106,12 @@ class BrokerFactory(WebSocketServerFactory):
             # Autobahn has no timer for a peer that does not take what is still queued for it.
             if silence_s >= END_TIMEOUT_S:
                 connection.transport.abortConnection()
-        elif connection.pinged:
+        elif connection.pings > connection.pings_then:
             if silence_s >= settings.ping_timeout_s:
                 _log.info("{user} at {peer} is silent: ended", user=connection.user, peer=connection.peer)
                 connection.dropConnection(abort=True)
         elif settings.ping_interval_s and silence_s >= settings.ping_interval_s:
             connection.ping()
-            connection.pinged = True
             connection.quiet_since_s = now_s
 
     def report_refusals(self) -> None:
@@ -113,22 +125,32 @@ class BrokerFactory(WebSocketServerFactory):
         refusals, self._refusals = self._refusals, Counter()
         return ", ".join(f"{count} with {status}" for status, count in sorted(refusals.items()))
 
-    def stop_reading(self) -> None:
-        """The broker stops: take no more commands, and let nobody in."""
+    def stop_taking(self) -> None:
+        """The broker stops: take nothing new, let nobody in, and ask for proof of what was sent."""
         self.stopping = True
+        self.broker.is_stopping = True
         for connection in self.connections:
-            connection.pause()
+            if connection.session is not None:
+                connection.session.ask_for_proof()
 
-    def end_all(self, grace_s: float) -> Deferred[None]:
-        """End every connection once what is queued for it is sent, or after `grace_s` seconds without.
+    @property
+    def outstanding(self) -> int:
+        """How many frames have not been proved."""
+        return sum(connection.outstanding for connection in self.connections)
+
+    def end_all(self, spread_s: float, grace_s: float) -> Deferred[None]:
+        """End the connections one after another, within `spread_s`, so that they do not all come back at
+        once. What is queued for them is sent before, or dropped `grace_s` seconds later.
 
         Fires when none is left.
         """
         ended: Deferred[None] = Deferred()
-        timer = self.reactor.callLater(grace_s, self._abort_all)
+        connections = list(self.connections)
+        interval_s = min(spread_s / max(len(connections), 1), LONGEST_INTERVAL_S)
+        timer = self.reactor.callLater(interval_s * len(connections) + grace_s, self._abort_all)
         self._ended = ended
-        for connection in list(self.connections):
-            connection.end()
+        for place, connection in enumerate(connections):
+            self.reactor.callLater(interval_s * place, connection.end_now, CloseCode.STOPPING)
         self._tell_if_ended()
         return ended.addBoth(lambda _: timer.cancel() if timer.active() else None)
 

@@ -32,7 +32,17 @@ class Fanout:
             return
         bundle = self._bundle
         if bundle is None or bundle.is_sealed:
-            bundle = self._bundle = Bundle()
-            for peer in peers:
-                peer.send_bundle(bundle)
+            bundle = self.begin(peers)
         bundle.add(frame)
+
+    def begin(self, peers: Sequence[Peer]) -> Bundle:
+        """Send each of `peers` a new bundle, to which frames may be added as long as it is open."""
+        self._peers = peers
+        self._bundle = bundle = Bundle()
+        for peer in peers:
+            peer.send_bundle(bundle)
+        return bundle
+
+    def is_open(self, bundle: Bundle) -> bool:
+        """Whether `bundle`, not sealed yet, may still take frames: nothing else was sent since."""
+        return bundle is self._bundle

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-_TEXT = 0x81  # FIN and opcode 1
-_BINARY = 0x82
+TEXT = 0x81  # FIN and opcode 1
+BINARY = 0x82
 _PING = 0x89
+PONG = 0x8A
+_EVERYDAY = {TEXT, BINARY, PONG}
 _LARGE_BYTES = 1_024
-_SHORT_HEADERS = [bytes((_TEXT, size)) for size in range(126)]
+_SHORT_HEADERS = [bytes((TEXT, size)) for size in range(126)]
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -18,8 +20,8 @@ def text_frame(payload: bytes) -> bytes:
     if size < 126:
         return _SHORT_HEADERS[size] + payload
     if size < 65536:
-        return bytes((_TEXT, 126, size >> 8, size & 0xFF)) + payload
-    return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + payload
+        return bytes((TEXT, 126, size >> 8, size & 0xFF)) + payload
+    return bytes((TEXT, 127)) + size.to_bytes(8, "big") + payload
 
 
 class Bundle:
@@ -72,7 +74,8 @@ class Taken(NamedTuple):
     """What `take_frames` has found."""
 
     payloads: list[bytes]
-    is_binary: bool
+    kind: int
+    """Their first byte: TEXT, BINARY or PONG."""
     taken_bytes: int
     missing_bytes: int
     """If another everyday frame has begun behind them: how much of it has not come yet; else 0."""
@@ -81,24 +84,28 @@ class Taken(NamedTuple):
 def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask) -> Taken:
     """Cut the everyday frames off the front of `data`, as long as they are of one kind.
 
-    Everyday frames are final, masked, without extension, text (in UTF-8) or binary, and of at most
-    `most_bytes`. All else is left to a general parser.
+    Everyday frames are final, masked, without extension, text (in UTF-8), binary or pongs, and of at
+    most `most_bytes`. All else is left to a general parser.
     """
     payloads: list[bytes] = []
     from_bytes = int.from_bytes
     start, end = 0, len(data)
     kind = data[0] if data else 0
-    while end - start >= 6 and data[start] == kind and (kind == _TEXT or kind == _BINARY):  # noqa: PLR1714, SIM109
+    if kind not in _EVERYDAY:
+        return Taken(payloads, kind, 0, 0)
+    while end - start >= 6 and data[start] == kind:
         size = data[start + 1] - 0x80
         mask_at = start + 2
         if size >= 126:
+            if kind == PONG:
+                break
             size, mask_at = _long_size(data, start, size)
         payload_at = mask_at + 4
         next_at = payload_at + size
         if not 0 <= size <= most_bytes or payload_at > end:
             break
         if next_at > end:
-            return Taken(payloads, kind == _BINARY, start, next_at - end)
+            return Taken(payloads, kind, start, next_at - end)
         payload, mask = data[payload_at:next_at], data[mask_at:payload_at]
         if size < _LARGE_BYTES:
             # What `unmask` does, without a call for each frame.
@@ -106,11 +113,11 @@ def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask) -> Taken:
             payload = (from_bytes(payload, "little") ^ repeated).to_bytes(size, "little")
         else:
             payload = unmask_large(payload, mask)
-        if kind == _TEXT and not payload.isascii() and not _is_utf_8(payload):
+        if kind == TEXT and not payload.isascii() and not _is_utf_8(payload):
             break
         payloads.append(payload)
         start = next_at
-    return Taken(payloads, kind == _BINARY, start, 0)
+    return Taken(payloads, kind, start, 0)
 
 
 def _long_size(data: bytes, start: int, code: int) -> tuple[int, int]:

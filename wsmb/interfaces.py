@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from wsmb.errors import StoreError
+from wsmb.errors import CloseCode, StoreError
 from wsmb.frames import Bundle
 
 
@@ -110,6 +110,9 @@ class Peer(Protocol):
 
     def resume(self) -> None:
         """Read on."""
+
+    def end(self, code: CloseCode) -> None:
+        """End the connection soon, for the reason `code`; calls nobody back."""
 
 
 class PasswordChecker(Protocol):

@@ -54,12 +54,14 @@ class Outbox:
     """The outgoing bytes of one connection, in order, over any transport.
 
     `overflow` is called when more than `max_bytes` wait for a peer that does not read; what waits
-    is dropped then, and nothing is taken any more.
+    is dropped then, but for the rest of a frame that has begun to go, and nothing is taken any more
+    until `go_on`.
     """
 
     __slots__ = (
         "_blocked",
         "_closed",
+        "_drops",
         "_flusher",
         "_fresh",
         "_max_bytes",
@@ -84,6 +86,7 @@ class Outbox:
         self._fresh: list[bytes | Bundle] = []
         self._blocked = False
         self._closed = False
+        self._drops = False
         self.frames_out = 0
         self.has_moved = False
         """Set whenever the peer has taken something of what had to wait."""
@@ -116,6 +119,10 @@ class Outbox:
         self._unpack()
         while self._queue and not self._blocked:
             self._transport.write(self._take_chunk())
+
+    def go_on(self) -> None:
+        """Take frames again after an overflow."""
+        self._drops = False
 
     def close(self) -> None:
         """Drop what waits and take nothing any more. The transport is free to be closed."""
@@ -170,11 +177,16 @@ class Outbox:
                 self.frames_out += piece.count
 
     def _append(self, data: bytes) -> None:
+        if self._drops:
+            return
         self._queue.append(data)
         if self._blocked:
             self._queued_bytes += len(data)
             if self._queued_bytes > self._max_bytes:
-                self.close()
+                # A view is what is left of something that has begun to go.
+                del self._queue[1 if isinstance(self._queue[0], memoryview) else 0 :]
+                self._queued_bytes = sum(map(len, self._queue))
+                self._drops = True
                 self._overflow()
 
     def _take_chunk(self) -> bytes:

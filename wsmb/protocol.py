@@ -6,7 +6,6 @@ our back is put right here and in wsmb.opening; each remedy has a test in tests/
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from autobahn.websocket import USES_NVX
@@ -14,6 +13,7 @@ from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-
 from twisted.logger import Logger
 
 from wsmb import frames
+from wsmb.errors import CloseCode
 from wsmb.opening import OpeningProtocol
 from wsmb.outbox import Outbox, make_outbox
 from wsmb.session import Session
@@ -22,11 +22,6 @@ GREETING_DELAY_S = 0.1
 MAX_FRAGMENTS = 1_024
 
 _log = Logger()
-
-
-def utc_now() -> str:
-    """The time as the original broker writes it: whole seconds, in UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 class BrokerProtocol(OpeningProtocol):
@@ -43,7 +38,7 @@ class BrokerProtocol(OpeningProtocol):
     heard = True
     paused = False
     quiet_since_s = 0.0
-    pinged = False
+    pings_then = 0  # how many pings it had been sent by then
 
     # Opening
 
@@ -75,7 +70,8 @@ class BrokerProtocol(OpeningProtocol):
     def onOpen(self) -> None:
         """The upgrade has been answered."""
         self.outbox.flush()  # never in one segment with the greeting
-        self.session = Session(self, self.factory.broker, utc_now)
+        is_extended = self.websocket_protocol_in_use is not None
+        self.session = Session(self, self.factory.broker, self.factory.time_stamp, self.user, is_extended)
         self._greeting_call = self.factory.reactor.callLater(GREETING_DELAY_S, self._greeting_due)
         self.factory.opened(self)
         for name in _HANDSHAKE_ATTRIBUTES:
@@ -102,11 +98,14 @@ class BrokerProtocol(OpeningProtocol):
         while (
             data and self.state == self.STATE_OPEN and self.current_frame is None and not self.inside_message
         ):
-            payloads, is_binary, taken_bytes, missing_bytes = frames.take_frames(
+            payloads, kind, taken_bytes, missing_bytes = frames.take_frames(
                 data, self.maxMessagePayloadSize, unmask_large
             )
-            if payloads:
-                self.messages_received(payloads, is_binary)
+            if payloads and kind != frames.PONG:
+                self.messages_received(payloads, kind == frames.BINARY)
+            else:
+                for payload in payloads:
+                    self.onPong(payload)
             if taken_bytes:
                 data = data[taken_bytes:]
             if missing_bytes:
@@ -153,6 +152,16 @@ class BrokerProtocol(OpeningProtocol):
     # Peer, together with what connectionMade takes from the outbox
 
     @property
+    def outstanding(self) -> int:
+        """How many frames it has been sent and has not proved."""
+        return 0 if self.session is None else self.session.outstanding
+
+    @property
+    def pings(self) -> int:
+        """How many pings it has been sent."""
+        return 0 if self.session is None else self.session.pings
+
+    @property
     def is_closing(self) -> bool:
         """Whether a Close frame has been sent, or TCP closed."""
         return bool(self.state != self.STATE_OPEN)
@@ -177,9 +186,22 @@ class BrokerProtocol(OpeningProtocol):
         if self.state != self.STATE_CLOSED:
             self.transport.resumeProducing()
 
-    def end(self) -> None:
-        """Close TCP, after what is queued."""
-        self.dropConnection(abort=False)
+    def end(self, code: CloseCode) -> None:
+        """End the connection, after what is queued, in a later turn of the reactor."""
+        self.factory.reactor.callLater(0, self.end_now, code)
+
+    def end_now(self, code: CloseCode) -> None:
+        """Close TCP; who has asked for an extension is sent a Close frame and can say goodbye first.
+
+        (The original's receiver dies of a Close frame, but comes back after a plain end.)
+        """
+        if self.state != self.STATE_OPEN or self.session is None:
+            return
+        self.outbox.go_on()
+        if self.session.answers.is_extended:
+            self.sendCloseFrame(code, code.reason.encode())
+        else:
+            self.dropConnection(abort=False)
 
     # Out and end
 
@@ -206,10 +228,13 @@ class BrokerProtocol(OpeningProtocol):
 
     def ping(self) -> None:
         """Ask for a sign of life."""
-        self.outbox.put(_PING_FRAME)
+        if self.session is not None:
+            self.session.ping()
 
     def onPong(self, payload: bytes) -> None:
-        """A pong; that bytes came is all that counts."""
+        """A pong has come."""
+        if self.session is not None:
+            self.session.pong(payload)
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """The connection has ended, or has never opened."""
@@ -219,16 +244,16 @@ class BrokerProtocol(OpeningProtocol):
         self.outbox.close()
         session, self.session = self.session, None
         if session is not None:
+            unproved = session.outstanding
             session.closed()
-            self.factory.closed(self, session, code)
+            self.factory.closed(self, session, code, unproved)
 
     def _too_slow(self) -> None:
         _log.warn("{user} at {peer} does not read: ended", user=self.user, peer=self.peer)
-        self.dropConnection(abort=True)
+        self.end(CloseCode.TOO_SLOW)
 
 
 _LENGTH_65535 = (65_535).to_bytes(8, "big")
-_PING_FRAME = frames.ping_frame(b"wsmb")
 # What Autobahn keeps of the opening for the rest of a connection's life: the password among it.
 _HANDSHAKE_ATTRIBUTES = (
     "http_headers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 
 from wsmb.interfaces import Peer
 from wsmb.settings import ReceiverChoice
@@ -48,7 +48,7 @@ class Receivers:
         """Whether there is a receiver that is not in `absent`."""
         return not self._members <= absent
 
-    def choose(self, limit: int, sender: Peer) -> Sequence[Peer]:
+    def choose(self, limit: int, sender: Peer | None) -> Sequence[Peer]:
         """The receivers of one frame: `limit` of them, 0 is all, never its sender."""
         order = self._order
         if sender in self._members:
@@ -61,7 +61,7 @@ class Receivers:
             return candidates[:limit]
         return self._next(limit, sender)
 
-    def _next(self, limit: int, sender: Peer) -> list[Peer]:
+    def _next(self, limit: int, sender: Peer | None) -> list[Peer]:
         order, place = self._order, self._turn
         chosen: list[Peer] = []
         while len(chosen) < limit:
@@ -72,14 +72,40 @@ class Receivers:
         self._turn = place
         return chosen
 
-    def taker(self, absent: Set[Peer]) -> Peer | None:
+    def choose_free(self, limit: int, sender: Peer | None, is_full: Callable[[Peer], bool]) -> Sequence[Peer]:
+        """As `choose`, but where there are more receivers than `limit`, first those that are not full.
+
+        Nobody if all are full.
+        """
+        order = self._order
+        if not limit or limit >= len(order) - (sender in self._members):
+            chosen = self.choose(0, sender)
+            return () if all(map(is_full, chosen)) else chosen
+        is_oldest = self._choice is ReceiverChoice.OLDEST
+        start = 0 if is_oldest else self._turn
+        free: list[int] = []
+        full: list[int] = []
+        for place in range(start, start + len(order)):
+            peer = order[place % len(order)]
+            if peer is not sender:
+                (full if is_full(peer) else free).append(place)
+                if len(free) == limit:
+                    break
+        if not free:
+            return ()
+        places = free + full[: limit - len(free)]
+        if not is_oldest:
+            self._turn = places[-1] % len(order) + 1
+        return [order[place % len(order)] for place in places]
+
+    def taker(self, absent: Set[Peer], is_full: Callable[[Peer], bool]) -> Peer | None:
         """The next receiver for waiting items: not in `absent` and not full."""
         order, count = self._order, len(self._order)
         start = 0 if self._choice is ReceiverChoice.OLDEST else self._turn
         for step in range(count):
             place = (start + step) % count
             peer = order[place]
-            if peer not in absent and not peer.is_full():
+            if peer not in absent and not is_full(peer):
                 self._turn = place + 1
                 return peer
         return None

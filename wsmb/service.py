@@ -27,14 +27,17 @@ from wsmb.config import load_settings
 from wsmb.errors import SettingError
 from wsmb.factory import BrokerFactory
 from wsmb.interfaces import MessageStore
+from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.settings import Settings
 from wsmb.store import open_store
 from wsmb.user_files import UserFiles
 
 SWEEP_S = 1.0
+TICK_S = 1.0 / BEATS_PER_SECOND
 REPORT_S = 60.0
 LISTEN_BACKLOG = 1_024
 STOP_GRACE_S = 2.0
+PROOF_S, PROOF_INTERVAL_S = 0.5, 0.02
 
 _log = Logger()
 
@@ -128,8 +131,10 @@ class BrokerService(service.Service):
             now=time.monotonic,
         )
         self._store = _open_store(settings, self._reactor)
-        self._broker = Broker(settings, self._store, self._reactor.callLater)
-        self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor)
+        time_stamp = TimeStamp()
+        self._broker = Broker(settings, self._store, self._reactor.callLater, time_stamp)
+        self._broker.tick(time.time())
+        self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor, time_stamp)
         for text, endpoint in self._endpoints:
             self._listen(text, endpoint)
 
@@ -148,7 +153,8 @@ class BrokerService(service.Service):
             _log.warn("{warning}", warning=warning)
         self._users.start()
         self._repeat(lambda: self._factory.sweep(time.monotonic()), SWEEP_S)
-        self._repeat(self._factory.report_refusals, REPORT_S)
+        self._repeat(self._report, REPORT_S)
+        self._repeat(lambda: self._broker.tick(time.time()), TICK_S)
         _log.info(
             "wsmb {version} listens on {addresses}; {kept}",
             version=__version__,
@@ -168,6 +174,13 @@ class BrokerService(service.Service):
         if self.running:
             self._reactor.stop()
 
+    def _report(self) -> None:
+        self._factory.report_refusals()
+        counts = self._broker.take_counts()
+        if counts:
+            text = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+            _log.info("items in the last minute: {counts}", counts=text)
+
     def _repeat(self, call: Callable[[], None], interval_s: float) -> None:
         loop = LoopingCall(call)
         loop.clock = self._reactor
@@ -178,19 +191,50 @@ class BrokerService(service.Service):
 
     @inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
-        """Take nothing more; commit what was taken and say so; then end the connections."""
+        """Take nothing new; commit what was taken, and what is unproved; then end the connections."""
         super().stopService()
-        for loop in self._loops:
-            loop.stop()
         yield DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
-        self._factory.stop_reading()
+        self._factory.stop_taking()
+        yield self._proofs()
         self._broker.close()
         closed: Deferred[None] = Deferred()
         self._store.close(lambda: closed.callback(None))
         yield closed
-        yield self._factory.end_all(STOP_GRACE_S)
+        yield self._factory.end_all(self._settings.drain_seconds, STOP_GRACE_S)
+        for loop in self._loops:
+            loop.stop()
         self._users.stop()
         _log.info("wsmb has stopped")
+
+    def _proofs(self) -> Deferred[None]:
+        """Fires when all that was sent is proved, or after PROOF_S."""
+        proved: Deferred[None] = Deferred()
+        deadline = self._reactor.seconds() + PROOF_S
+
+        def look() -> None:
+            if not self._factory.outstanding or self._reactor.seconds() >= deadline:
+                proved.callback(None)
+            else:
+                self._reactor.callLater(PROOF_INTERVAL_S, look)
+
+        look()
+        return proved
+
+
+class TimeStamp:
+    """The time as the original broker writes it: whole seconds, in UTC."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def __call__(self) -> str:
+        """As of now."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(second))
+        return self._text
 
 
 def makeService(options: Options) -> BrokerService:

@@ -2,79 +2,58 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
-from wsmb import frames, wire
-from wsmb.backlog import Done
+from wsmb import replies, wire
+from wsmb.answers import Answers
 from wsmb.broker import Broker
+from wsmb.deliveries import Done
 from wsmb.errors import Code, CommandError, StoreError
 from wsmb.interfaces import Peer
-
-PAUSE_BYTES = 4_194_304
-PAUSE_COMMANDS = 5_000
-
-
-class Slot:
-    """The place of an unfinished command in the order of a session's replies."""
-
-    __slots__ = ("_session", "cost_bytes", "finished", "greets", "reply")
-
-    def __init__(self, session: Session, cost_bytes: int) -> None:
-        self._session = session
-        self.cost_bytes = cost_bytes
-        self.finished = False
-        self.greets = False
-        self.reply = b""
-
-    def done(self, error: StoreError | None) -> None:
-        """The command was carried out, or could not be."""
-        if error is not None:
-            self._session.refused += 1
-        if self.greets:
-            self.reply = self._session.greeting(Code.ACCEPTED if error is None else Code.REJECTED)
-        self.finished = True
-        self._session.flush_replies()
-
-    def answer(self, store_answers: bool) -> None:
-        """A ping found out whether the store answers."""
-        self.reply = self._session.greeting(Code.ACCEPTED if store_answers else Code.REJECTED)
-        self.finished = True
-        self._session.flush_replies()
+from wsmb.message_ids import MessageIds, key_of
+from wsmb.receiver import Receiver
+from wsmb.unproved import REJECTED
 
 
 class Session:
-    """What one authenticated connection has asked for, and what it is still owed.
+    """What one authenticated connection has asked for.
 
-    `timestamp` gives the time as it stands in a greeting. The greeting is owed until the first frame
-    has been carried out or `greeting_due` is called, whichever comes first.
+    The greeting is owed until the first frame has been carried out or `greeting_due` is called,
+    whichever comes first. See Answers for `time_stamp` and `is_extended`.
     """
 
     __slots__ = (
         "_broker",
         "_channels",
-        "_paused",
         "_peer",
-        "_timestamp",
-        "_unfinished",
-        "_unfinished_bytes",
+        "_receiver",
+        "_user",
+        "answers",
         "awaits_first_frame",
         "frames_in",
-        "refused",
     )
 
-    def __init__(self, peer: Peer, broker: Broker, timestamp: Callable[[], str]) -> None:
+    def __init__(
+        self, peer: Peer, broker: Broker, time_stamp: Callable[[], str], user: str, is_extended: bool = False
+    ) -> None:
         self._peer = peer
         self._broker = broker
-        self._timestamp = timestamp
+        self._user = user
+        self.answers = Answers(peer, time_stamp, broker.intake, is_extended=is_extended)
         self._channels: set[str] | None = None
-        self._unfinished: deque[Slot] | None = None
-        self._unfinished_bytes = 0
-        self._paused = False
+        self._receiver: Receiver | None = None
         self.awaits_first_frame = True
         self.frames_in = 0
-        self.refused = 0
-        """Frames that could not be carried out."""
+
+    @property
+    def outstanding(self) -> int:
+        """How many frames it has been sent and has not proved."""
+        return 0 if self._receiver is None else self._receiver.outstanding
+
+    @property
+    def pings(self) -> int:
+        """How many pings it has been sent."""
+        return 0 if self._receiver is None else self._receiver.pings
 
     def frames_received(self, payloads: Sequence[bytes]) -> None:
         """Carry out text or binary frames, in their order."""
@@ -82,30 +61,62 @@ class Session:
         if self.awaits_first_frame:
             self._first_frame(payloads[0])
             payloads = payloads[1:]
+        if self._broker.is_stopping:
+            self._stopping(payloads)
+            return
         for payload in payloads:
             try:
                 command = wire.decode(payload)
-                ACTIONS[type(command)](self, command, payload)
-            except CommandError:
-                self.refused += 1
+                if isinstance(command, wire.SendMessage):
+                    self._send_message(command, payload)
+                else:
+                    self._carry_out(command)
+                    self._confirm(command.confirm)
+            except CommandError as problem:
+                self._refuse(problem, payload)
+
+    def _stopping(self, payloads: Sequence[bytes]) -> None:
+        """The broker stops: acknowledgements still count, anything new does not."""
+        for payload in payloads:
+            try:
+                command = wire.decode(payload)
+                if isinstance(command, wire.SendMessage | wire.ReceiveMessage):
+                    raise CommandError(Code.UNAVAILABLE, "the broker stops")
+                self._carry_out(command)
+                self._confirm(command.confirm)
+            except CommandError as problem:
+                self._refuse(problem, payload)
 
     def greeting_due(self) -> None:
         """No frame has come in time: greet without one."""
         if self.awaits_first_frame:
             self.awaits_first_frame = False
-            self._reply(self.greeting(Code.ACCEPTED))
+            self.answers.reply(self.answers.greeting(Code.ACCEPTED))
+
+    def ask_for_proof(self) -> None:
+        """Ask for a sign that it has got what it was sent, if it has not given one."""
+        if self._receiver is not None and self._receiver.outstanding:
+            self._receiver.ping()
+
+    def ping(self) -> None:
+        """Ask for a sign of life, which proves what was sent before as well."""
+        self._as_receiver().ping()
+
+    def pong(self, payload: bytes) -> None:
+        """A pong has come."""
+        if self._receiver is not None:
+            self._receiver.pong(payload)
 
     def closed(self) -> None:
         """The connection has ended: leave all channels, and give no replies any more."""
         self.awaits_first_frame = False
-        self._unfinished = None
+        self.answers.close()
         channels, self._channels = self._channels, None
         for name in channels or ():
             self._broker.leave(name, self._peer)
-
-    def greeting(self, code: Code) -> bytes:
-        """The greeting as of now."""
-        return wire.greeting(code, self._timestamp())
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.ended()
 
     # Commands
 
@@ -113,90 +124,173 @@ class Session:
         self.awaits_first_frame = False
         try:
             command = wire.decode(payload)
-            ACTIONS[type(command)](self, command, payload)
-        except CommandError:
-            self.refused += 1
-            self._reply(self.greeting(Code.REJECTED))
+            if isinstance(command, wire.SendMessage):
+                self._send_first(command, payload)
+                return
+            self._carry_out(command)
+        except CommandError as problem:
+            self.answers.reply(self.answers.greeting(Code.REJECTED))
+            self._refuse(problem, payload)
             return
-        if isinstance(command, wire.Ping):
-            return  # its answer is the greeting
-        if self._unfinished:
-            self._unfinished[-1].greets = True
+        if not isinstance(command, wire.Ping):  # whose answer is the greeting
+            self.answers.reply(self.answers.greeting(Code.ACCEPTED))
+        self._confirm(command.confirm)
+
+    def _carry_out(self, command: wire.Command) -> None:
+        """Any command but `send-message`."""
+        if command.confirm is not None:
+            self.answers.is_extended = True
+            wire.check_confirm(command.confirm)
+        ACTIONS[type(command)](self, command)
+
+    def _send_first(self, command: wire.SendMessage, payload: bytes) -> None:
+        """The greeting is its receipt: it follows the delivery or the commit, and goes before a confirm."""
+        receivers = self._send(command, payload)
+        if receivers is None:
+            self.answers.last_slot().greets = True
         else:
-            self._reply(self.greeting(Code.ACCEPTED))
+            self.answers.reply(self.answers.greeting(Code.ACCEPTED))
+            self._tell_sent(command.confirm, receivers, is_duplicate=receivers < 0)
 
     def _send_message(self, command: wire.SendMessage, payload: bytes) -> None:
-        limit = command.number_of_receiver
-        self._broker.send(
-            wire.channel_name(command.channel),
-            payload,
-            command.data,
-            None if limit is None else wire.receiver_limit(limit),
-            self._peer,
-            self,
-        )
+        receivers = self._send(command, payload)
+        if receivers is not None and command.confirm is not None:
+            self._tell_sent(command.confirm, receivers, is_duplicate=receivers < 0)
 
-    def _receive_message(self, command: wire.ReceiveMessage, payload: bytes) -> None:
+    def _tell_sent(self, confirm: wire.Confirm, receivers: int, *, is_duplicate: bool) -> None:
+        if confirm is not None:
+            time_stamp, receivers = self.answers.time_stamp(), max(receivers, 0)
+            self.answers.reply(replies.sent(confirm, time_stamp, receivers, 0, is_duplicate=is_duplicate))
+
+    def _send(self, command: wire.SendMessage, payload: bytes) -> int | None:
+        """How many got it at once; None if it is not finished; -1 if it is a duplicate."""
         name = wire.channel_name(command.channel)
+        limit = command.number_of_receiver
+        limit = None if limit is None else wire.receiver_limit(limit)
+        if command.confirm is None and command.message_id is None and command.ttl is None:
+            receivers = self._broker.send(name, payload, command.data, limit, self._peer, self.answers)
+        else:
+            self.answers.is_extended = True
+            if command.confirm is not None:
+                wire.check_confirm(command.confirm)
+            receivers = self._send_extended(name, command, payload, limit)
+        if receivers is None:
+            slot = self.answers.last_slot()
+            slot.confirm = command.confirm
+            slot.channel = name
+        return receivers
+
+    def _send_extended(
+        self, name: str, command: wire.SendMessage, payload: bytes, limit: int | None
+    ) -> int | None:
+        ttl_s = None if command.ttl is None else wire.time_to_live(command.ttl)
+        broker = self._broker
+        if command.message_id is None:
+            return broker.send(name, payload, command.data, limit, self._peer, self.answers, ttl_s)
+        key = key_of(self._user, name, wire.message_id(command.message_id))
+        message_ids = broker.message_ids
+        state = message_ids.state(key)
+        if isinstance(state, list):
+            state.append(self.answers.begin(0))
+            self.answers.last_slot().is_duplicate = True
+            return None
+        if state is not None:
+            return -1
+        message_ids.begin(key)
+        try:
+            ledger = _Once(self.answers, message_ids, key)
+            receivers = broker.send(name, payload, command.data, limit, self._peer, ledger, ttl_s, key)
+        except CommandError:
+            message_ids.drop(key)
+            raise
+        if receivers is not None:
+            message_ids.finish(key, None)
+        return receivers
+
+    def _receive_message(self, command: wire.ReceiveMessage) -> None:
+        name = wire.channel_name(command.channel)
+        prefetch = None
+        if command.ack:
+            self.answers.is_extended = True
+            prefetch = wire.prefetch(command.prefetch)
         if self._channels is None:
             self._channels = set()
         self._channels.add(name)
-        self._broker.receive(name, self._peer)
+        self._broker.receive(name, self._as_receiver(), prefetch)
 
-    def _ping(self, command: wire.Ping, payload: bytes) -> None:
+    def _leave_channel(self, command: wire.LeaveChannel) -> None:
+        self.answers.is_extended = True
+        name = wire.channel_name(command.channel)
+        if self._channels is not None and name in self._channels:
+            self._channels.remove(name)
+            self._broker.leave(name, self._peer)
+
+    def _ack_message(self, command: wire.AckMessage) -> None:
+        self.answers.is_extended = True
+        acks = self._as_receiver().acks
+        numbers = wire.deliveries(command.delivery)
+        self._check_known([number for number in numbers if not acks.acknowledge(number)])
+
+    def _reject_message(self, command: wire.RejectMessage) -> None:
+        self.answers.is_extended = True
+        acks = self._as_receiver().acks
+        delay_s = wire.delay(command.delay)
+        reason = "" if command.requeue else REJECTED
+        numbers = wire.deliveries(command.delivery)
+        self._check_known([number for number in numbers if not acks.reject(number, reason, delay_s)])
+
+    def _check_known(self, unknown: Sequence[int]) -> None:
+        if unknown:
+            text = ", ".join(map(str, unknown[:10])) + (", …" if len(unknown) > 10 else "")
+            raise CommandError(Code.UNKNOWN_DELIVERY, text)
+
+    def _ping(self, command: wire.Ping) -> None:
         if self._broker.keeps:
-            self._broker.store.check(self._begin_slot(len(payload)).answer)
+            self._broker.store.check(self.answers.begin_slot(0).answer)
         else:
-            self._reply(self.greeting(Code.ACCEPTED))
+            self.answers.reply(self.answers.greeting(Code.ACCEPTED))
 
-    # Replies
+    def _as_receiver(self) -> Receiver:
+        if self._receiver is None:
+            self._receiver = self._broker.receiver(self._peer, self._user)
+        return self._receiver
+
+    def _confirm(self, confirm: wire.Confirm) -> None:
+        if confirm is not None:
+            self.answers.reply(replies.confirmed(confirm, self.answers.time_stamp()))
+
+    def _refuse(self, problem: CommandError, payload: bytes) -> None:
+        addressed = wire.addressed(payload)
+        if addressed.is_extended:
+            self.answers.is_extended = True
+        answer = self.answers.refusal(problem, addressed.confirm, addressed.channel)
+        if answer is not None:
+            self.answers.reply(answer)
+
+
+class _Once:
+    """The ledger of a message with an id: its end is the end of the id's first use as well."""
+
+    def __init__(self, answers: Answers, message_ids: MessageIds, key: bytes) -> None:
+        self._answers = answers
+        self._message_ids = message_ids
+        self._key = key
 
     def begin(self, cost_bytes: int) -> Done:
-        """A command of so many bytes is not finished yet; the result is to be called once it is."""
-        return self._begin_slot(cost_bytes).done
+        """See Ledger."""
+        done = self._answers.begin(cost_bytes)
 
-    def _begin_slot(self, cost_bytes: int) -> Slot:
-        slot = Slot(self, cost_bytes)
-        if self._unfinished is None:
-            self._unfinished = deque()
-        self._unfinished.append(slot)
-        self._unfinished_bytes += cost_bytes
-        if not self._paused and (
-            self._unfinished_bytes > PAUSE_BYTES or len(self._unfinished) > PAUSE_COMMANDS
-        ):
-            self._paused = True
-            self._peer.pause()
-        return slot
+        def finished(error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
+            done(error, receivers, stored)
+            self._message_ids.finish(self._key, error)
 
-    def _reply(self, payload: bytes) -> None:
-        if self._unfinished:
-            slot = self._begin_slot(len(payload))
-            slot.reply = payload
-            slot.finished = True
-        else:
-            self._peer.send_frame(frames.text_frame(payload))
-
-    def flush_replies(self) -> None:
-        """Send the replies that are due, up to the first command that is not finished."""
-        unfinished = self._unfinished
-        while unfinished and unfinished[0].finished:
-            slot = unfinished.popleft()
-            self._unfinished_bytes -= slot.cost_bytes
-            if slot.reply:
-                self._peer.send_frame(frames.text_frame(slot.reply))
-        if not unfinished:
-            self._unfinished = None
-        if (
-            self._paused
-            and self._unfinished_bytes <= PAUSE_BYTES // 2
-            and (not unfinished or len(unfinished) <= PAUSE_COMMANDS // 2)
-        ):
-            self._paused = False
-            self._peer.resume()
+        return finished
 
 
 ACTIONS: dict[type, Callable[..., None]] = {
     wire.Ping: Session._ping,
     wire.ReceiveMessage: Session._receive_message,
-    wire.SendMessage: Session._send_message,
+    wire.AckMessage: Session._ack_message,
+    wire.RejectMessage: Session._reject_message,
+    wire.LeaveChannel: Session._leave_channel,
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+
+DEAD_LETTERS = "dead."
+"""What the name of a channel of dead letters begins with, if it is not set otherwise."""
 
 
 class KeepData(Enum):
@@ -33,6 +36,24 @@ class ChannelSettings:
     """Most items in one frame of waiting items, at least 1."""
     delay_send_s: float = 0.0
     """Seconds between two frames of waiting items."""
+    ack_timeout_s: float = 60.0
+    """Seconds that a receiver has to acknowledge a frame."""
+    max_deliveries: int = 20
+    """Tries with receivers that acknowledge before an item goes to the dead letters; 0 is no limit."""
+    dead_letter_channel: str = ""
+    """Where these go; empty is `dead.` and the channel's own name."""
+    expire_after_s: float = 0.0
+    """Seconds after which an item is not delivered any more; 0 is never."""
+    expire_field: str = ""
+    """The field of an item that holds the Unix time from which on it is not to be delivered."""
+    is_dead_letters: bool = False
+    """Whether dead letters go here: each in a frame of its own, and not to other dead letters in turn."""
+
+    def expires_at(self, ttl_s: float | None, now_s: float) -> float | None:
+        """The Unix time until which what is sent at `now_s` is of use; None is for ever."""
+        if self.expire_after_s and (ttl_s is None or self.expire_after_s < ttl_s):
+            ttl_s = self.expire_after_s
+        return None if ttl_s is None else now_s + ttl_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +105,12 @@ class Settings:
     max_frame_bytes: int = 1_048_576
     max_outstanding_bytes: int = 16_777_216
     """Bytes that may wait for one receiver that does not read before it is ended."""
+    max_outstanding_frames: int = 1_000
+    """Frames of channels that keep messages which one receiver may have without having proved them."""
+    max_buffer_bytes: int = 33_554_432
+    """Memory for what has been taken but not been delivered or committed yet, of all senders."""
+    drain_seconds: float = 2.0
+    """Seconds over which the connections are ended when the broker stops."""
     ping_interval_s: float = 30.0
     """Seconds of silence after which the broker pings a connection; 0 is never."""
     ping_timeout_s: float = 60.0
@@ -103,9 +130,24 @@ class Settings:
     def channel(self, name: str) -> ChannelSettings:
         """The settings for the channel `name`: its own, else the first pattern's, else the server's.
 
-        An exact name goes before every pattern, a longer pattern before a shorter one.
+        An exact name goes before every pattern, a longer pattern before a shorter one. Where dead
+        letters go, they are kept, unless a section says otherwise.
         """
-        best = self.default_channel
+        found = self._of_section(name)
+        source = self._source_of_dead_letters(name)
+        if source is None:
+            return found or self.default_channel
+        keep_data = found.keep_data if found else source.keep_data
+        return replace(
+            found or self.default_channel,
+            keep_data=keep_data,
+            limit=1,
+            max_deliveries=0,
+            is_dead_letters=True,
+        )
+
+    def _of_section(self, name: str) -> ChannelSettings | None:
+        best = None
         best_length = -1
         for pattern, settings in self.channels:
             if pattern == name:
@@ -113,3 +155,13 @@ class Settings:
             if pattern.endswith("*") and name.startswith(pattern[:-1]) and len(pattern) > best_length:
                 best, best_length = settings, len(pattern)
         return best
+
+    def _source_of_dead_letters(self, name: str) -> ChannelSettings | None:
+        """The settings of a channel whose dead letters go to `name`; None if `name` is no such channel."""
+        for settings in (self.default_channel, *(settings for _, settings in self.channels)):
+            if settings.dead_letter_channel == name:
+                return settings
+        if name.startswith(DEAD_LETTERS):
+            source = name[len(DEAD_LETTERS) :]
+            return self._of_section(source) or self.default_channel
+        return None

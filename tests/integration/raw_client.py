@@ -161,6 +161,19 @@ class RawClient:
             before.append(payload)
         return before
 
+    def answer_pings(self) -> bool:
+        """Answer the pings that have come, so that what came before them is proved; always True."""
+        self.socket.setblocking(False)
+        try:
+            self._receive()
+        except BlockingIOError:
+            pass
+        while (
+            len(self._bytes) >= 2 and len(self._bytes) >= 2 + self._bytes[1] and self._bytes[0] == 0x80 | PING
+        ):
+            self.send(client_frame(self.read_frame().payload, PONG))
+        return True
+
     def read_items(self, count: int) -> list[object]:
         """The items of the next `send-message` frames, until there are `count` of them or more."""
         items: list[object] = []

@@ -124,14 +124,14 @@ class IdleReceiverTests(BrokerCase):
         while receiver.pings < 3:
             self.assertEqual(receiver.read(), b"")
         # It has been silent for longer than the receiver, but for its pongs, has been now.
-        self.assertIn(b"\x89\x04wsmb", silent.read_to_end())
+        self.assertIn(b"\x89\x06wsmb 0", silent.read_to_end())
         sender = self.php_client(broker)
         sender.write(recorded_command("sender"))
         self.assertEqual(receiver.read_json(), recorded_command("sender"))
 
     def test_a_ping_has_a_payload_and_comes_in_one_piece(self) -> None:
         client = self.receiver(self.broker(self.INI), "sms")
-        self.assertEqual(client.socket.recv(100), b"\x89\x04wsmb")
+        self.assertEqual(client.socket.recv(100), b"\x89\x06wsmb 0")
 
     def test_the_receiver_is_ended_without_a_close_frame_when_the_broker_stops(self) -> None:
         broker = self.broker()

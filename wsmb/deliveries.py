@@ -1,0 +1,137 @@
+"""Messages on their way, and what has been handed out but not proved yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from wsmb import wire
+from wsmb.errors import StoreError
+from wsmb.interfaces import Peer
+
+
+class Done(Protocol):
+    """Told once that a frame was carried out, delivered or committed, or why it could not be."""
+
+    def __call__(self, error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
+        """`receivers`: how many connections it was handed to; `stored`: how many items were committed."""
+
+
+class Message:
+    """Items that go together: a frame as its sender wrote it, or a batch of waiting items."""
+
+    __slots__ = (
+        "done",
+        "expires_at",
+        "ids",
+        "is_back",
+        "is_batch",
+        "is_settled",
+        "items",
+        "key",
+        "limit",
+        "payload",
+        "sender",
+        "storing",
+        "tries",
+    )
+
+    def __init__(
+        self,
+        payload: bytes,
+        items: Sequence[bytes] | msgspec.Raw,
+        limit: int,
+        sender: Peer | None,
+        *,
+        expires_at: float | None = None,
+        key: bytes | None = None,
+    ) -> None:
+        self.payload = payload
+        self.items = items
+        self.limit = limit
+        self.sender = sender
+        self.expires_at = expires_at
+        """Unix time."""
+        self.key = key
+        """Its message id, as the store remembers it."""
+        self.ids: Sequence[int] = ()
+        """Its items' ids, once they are in the store."""
+        self.is_batch = False
+        """Whether it was read from the store."""
+        self.storing = False
+        """Whether its items are on their way to the store."""
+        self.is_back = False
+        """Whether it waits again, in the store, or will once it is there."""
+        self.is_settled = False
+        """Nothing is to be done with it any more."""
+        self.tries = 0
+        """How often it has been handed out in vain."""
+        self.done: Done | None = None
+
+    @property
+    def own(self) -> frozenset[Peer]:
+        """Who never gets it: its sender."""
+        return frozenset() if self.sender is None else frozenset((self.sender,))
+
+    def split(self) -> Sequence[bytes]:
+        """Its items."""
+        if isinstance(self.items, msgspec.Raw):
+            self.items = wire.items(self.items)
+        return self.items
+
+
+class Delivery:
+    """Messages that were handed to the same receivers, and are proved or fail together.
+
+    It is settled when none of its receivers is outstanding: proved, if one of them has proved it.
+    """
+
+    __slots__ = (
+        "_open",
+        "_settled",
+        "dead_reason",
+        "delay_s",
+        "is_acknowledged",
+        "is_proved",
+        "is_tried",
+        "last_user",
+        "messages",
+        "size_bytes",
+    )
+
+    def __init__(self, receivers: int, settled: Callable[[Delivery], None]) -> None:
+        self._open = receivers
+        self._settled = settled
+        self.messages: list[Message] = []
+        self.size_bytes = 0
+        self.is_proved = False
+        self.is_tried = False
+        """Whether anybody was sent it."""
+        self.is_acknowledged = False
+        """Whether the last who failed it was one that acknowledges: only those can give it up for dead."""
+        self.dead_reason = ""
+        """Why nobody else should have it, if so."""
+        self.delay_s = 0.0
+        """Seconds to wait before it is tried again."""
+        self.last_user = ""
+
+    def add(self, message: Message) -> None:
+        """One more message goes to the same receivers."""
+        self.messages.append(message)
+        self.size_bytes += len(message.payload)
+
+    def prove(self) -> None:
+        """One of its receivers has it."""
+        self.is_proved = True
+        self._close_one()
+
+    def fail(self) -> None:
+        """One of its receivers will not prove it."""
+        self._close_one()
+
+    def _close_one(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self._settled(self)

@@ -1,0 +1,130 @@
+"""What one channel has handed out and its receivers have not proved yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from wsmb import frames
+from wsmb.acks import Subscription
+from wsmb.deliveries import Delivery, Message
+from wsmb.fanout import Fanout
+from wsmb.frames import Bundle
+from wsmb.interfaces import Peer
+from wsmb.receiver import Receiver
+
+
+class Outstanding:
+    """Hands out, and remembers what has been handed out until it is settled.
+
+    `settled` gets each delivery that is outstanding no more, proved or failed.
+    """
+
+    def __init__(self, fanout: Fanout, settled: Callable[[Delivery], None]) -> None:
+        self._fanout = fanout
+        self._settled = settled
+        self._receivers: dict[Peer, Receiver] = {}
+        self._subscriptions: dict[Peer, Subscription] = {}
+        self._unsettled: dict[Delivery, None] = {}
+        self.ids: set[int] = set()
+        """The items of the store that are with a receiver, or will be given to one from memory."""
+        # What goes to the same receivers in a row is one delivery, and one bundle of frames.
+        self._run: Delivery | None = None
+        self._run_peers: Sequence[Peer] = ()
+        self._run_bundle: Bundle | None = None
+
+    def __len__(self) -> int:
+        return len(self._unsettled)
+
+    @property
+    def has_acks(self) -> bool:
+        """Whether one of the receivers acknowledges."""
+        return bool(self._subscriptions)
+
+    def join(self, receiver: Receiver, subscription: Subscription | None) -> None:
+        """It receives, and acknowledges if there is a `subscription`."""
+        peer = receiver.peer
+        self._receivers[peer] = receiver
+        self._leave(peer)
+        if subscription is not None:
+            self._subscriptions[peer] = subscription
+
+    def leave(self, peer: Peer) -> None:
+        """`peer` receives no more; what it was sent stays outstanding."""
+        self._receivers.pop(peer, None)
+        self._leave(peer)
+
+    def _leave(self, peer: Peer) -> None:
+        subscription = self._subscriptions.pop(peer, None)
+        if subscription is not None:
+            subscription.left()
+
+    def is_full(self, peer: Peer) -> bool:
+        """Whether `peer` should not be given more now."""
+        if self._subscriptions:
+            subscription = self._subscriptions.get(peer)
+            if subscription is not None:
+                return subscription.is_full() or peer.is_full()
+        return self._receivers[peer].is_full()
+
+    def wait_for_room(self, room: Callable[[], None]) -> None:
+        """Call `room` once, as soon as one of the receivers has proved something."""
+        for receiver in self._receivers.values():
+            receiver.wait_for_room(room)
+
+    def hand(self, message: Message, peers: Sequence[Peer]) -> None:
+        """Send `message` to `peers`, a sequence that is not changed any more."""
+        if message.ids:
+            self.ids.update(message.ids)
+        if self._subscriptions and not self._subscriptions.keys().isdisjoint(peers):
+            self._hand_singly(message, peers)
+            return
+        run, bundle = self._run, self._run_bundle
+        if (
+            run is None
+            or bundle is None
+            or self._run_peers is not peers
+            or bundle.is_sealed
+            or not self._fanout.is_open(bundle)
+        ):
+            run, bundle = self._begin_run(peers)
+        run.add(message)
+        bundle.add(frames.text_frame(message.payload))
+
+    def _begin_run(self, peers: Sequence[Peer]) -> tuple[Delivery, Bundle]:
+        self._run = run = self._begin(peers)
+        self._run_peers = peers
+        self._run_bundle = bundle = self._fanout.begin(peers)
+        for peer in peers:
+            self._receivers[peer].handed(run)
+        return run, bundle
+
+    def _hand_singly(self, message: Message, peers: Sequence[Peer]) -> None:
+        delivery = self._begin(peers)
+        delivery.add(message)
+        plain = [peer for peer in peers if peer not in self._subscriptions]
+        if plain:
+            self._fanout.send(plain, frames.text_frame(message.payload))
+            for peer in plain:
+                self._receivers[peer].handed(delivery)
+        for peer in peers:
+            subscription = self._subscriptions.get(peer)
+            if subscription is not None:
+                subscription.give(delivery)
+
+    def _begin(self, peers: Sequence[Peer]) -> Delivery:
+        delivery = Delivery(len(peers), self._close)
+        self._unsettled[delivery] = None
+        return delivery
+
+    def _close(self, delivery: Delivery) -> None:
+        del self._unsettled[delivery]
+        self._settled(delivery)
+
+    def in_memory_only(self) -> list[Message]:
+        """The outstanding messages that the store does not have, oldest first."""
+        return [
+            message
+            for delivery in self._unsettled
+            for message in delivery.messages
+            if not message.ids and not message.storing
+        ]

@@ -1,0 +1,42 @@
+"""What all channels of a broker share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from wsmb.deliveries import Done
+from wsmb.fanout import Fanout
+from wsmb.interfaces import MessageStore
+from wsmb.pulse import Pulse
+
+Later = Callable[[float, Callable[[], None]], object]
+"""Calls back after so many seconds."""
+
+
+class Surroundings:
+    """The store, the time, and what a channel asks of its broker."""
+
+    __slots__ = ("bury", "counts", "fanout", "idle", "later", "pulse", "store", "time_stamp")
+
+    def __init__(
+        self,
+        store: MessageStore,
+        later: Later,
+        time_stamp: Callable[[], str],
+        *,
+        bury: Callable[[str, Sequence[bytes], Done], None],
+        idle: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.later = later
+        self.time_stamp = time_stamp
+        """The time as it stands in replies."""
+        self.bury = bury
+        """Puts items into a channel of dead letters."""
+        self.idle = idle
+        """Told the name of a channel that may be forgotten now."""
+        self.fanout = Fanout()
+        self.pulse = Pulse()
+        self.counts: Counter[str] = Counter()
+        """Items that were `expired`, `dead` or `redelivered`, since somebody has last looked."""

@@ -1,0 +1,211 @@
+"""What becomes of messages that were handed out: forgotten once proved, else delivered again.
+
+A message that has failed goes to another receiver, or back to wait in its old place, or to the dead
+letters. What is not in the store yet is put there first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from wsmb import replies
+from wsmb.deliveries import Delivery, Message
+from wsmb.errors import StoreError
+from wsmb.outstanding import Outstanding
+from wsmb.settings import DEAD_LETTERS, ChannelSettings, KeepData
+from wsmb.surroundings import Surroundings
+
+TOO_MANY_TRIES = "max_deliveries"
+REJECTED = "rejected"
+
+
+class Again(Protocol):
+    """The channel, as it is asked to deliver again."""
+
+    def deliver_again(self, message: Message) -> bool:
+        """Give a failed message to another receiver at once, if there is one. False if not."""
+
+    def restored(self, ids: Sequence[int]) -> None:
+        """Items in the store that were out wait again, in their old place."""
+
+
+class Unproved:
+    """The outstanding messages of one channel, and what follows when they are settled."""
+
+    def __init__(self, name: str, settings: ChannelSettings, around: Surroundings, channel: Again) -> None:
+        self._name = name
+        self._settings = settings
+        self._around = around
+        self._store = around.store
+        self._channel = channel
+        self.outstanding = Outstanding(around.fanout, self._settled)
+        self._failed: list[Delivery] = []
+        self._storing = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is outstanding or on its way to the store."""
+        return not (len(self.outstanding) or self._failed or self._storing)
+
+    def release(self, message: Message) -> None:
+        """The items of `message` are the store's again."""
+        self.outstanding.ids.difference_update(message.ids)
+
+    # Into the store
+
+    def store_first(self, message: Message, committed: Callable[[Message, StoreError | None], None]) -> None:
+        """Put `message` into the store; its items are not to be read there, but go from memory."""
+        message.storing = True
+        self._storing += 1
+
+        def stored(result: Sequence[int] | StoreError) -> None:
+            message.storing = False
+            self._storing -= 1
+            if isinstance(result, StoreError):
+                committed(message, result)
+            else:
+                message.ids = result
+                self.outstanding.ids.update(result)
+                committed(message, None)
+            self._tell_idle()
+
+        self._store.append(
+            self._name, message.split(), stored, expires_at=message.expires_at, key=message.key
+        )
+
+    def persist(self) -> None:
+        """Put what is outstanding into the store, since something newer is about to go there."""
+        for message in self.outstanding.in_memory_only():
+            message.key = None  # remembered by itself when it was handed out
+            self.store_first(message, self._persisted)
+
+    def _persisted(self, message: Message, error: StoreError | None) -> None:
+        if error is None and message.is_settled:
+            self._forget([message])
+        elif error is None and message.is_back:
+            self._restore([message])
+
+    # Settled
+
+    def _settled(self, delivery: Delivery) -> None:
+        if delivery.is_proved:
+            self._forget(delivery.messages)
+            self._tell_idle()
+        else:
+            if not self._failed:
+                # All that a connection leaves behind fails at once, and goes back together.
+                self._around.later(0, self.redeliver)
+            self._failed.append(delivery)
+
+    def _forget(self, messages: Sequence[Message]) -> None:
+        ids: list[int] = []
+        for message in messages:
+            message.is_settled = True
+            ids += message.ids
+        if ids:
+            self.outstanding.ids.difference_update(ids)
+            self._store.remove(ids)
+
+    def forget_expired(self, message: Message) -> None:
+        """`message` is too old to be delivered."""
+        self._around.counts["expired"] += len(message.split())
+        self._forget([message])
+
+    def redeliver(self) -> None:
+        """See to what has failed since the last call."""
+        failed, self._failed = self._failed, []
+        back: list[Message] = []
+        for delivery in failed:
+            for message in delivery.messages:
+                if delivery.is_tried:
+                    message.tries += 1
+                if not self._is_done_with(message, delivery):
+                    back.append(message)
+        self._put_back(back)
+        self._tell_idle()
+
+    def _is_done_with(self, message: Message, delivery: Delivery) -> bool:
+        """Whether `message` has found another place than the one it had."""
+        if message.expires_at is not None and message.expires_at <= self._around.pulse.unix_time_s:
+            self.forget_expired(message)
+            return True
+        reason = delivery.dead_reason
+        if not reason and delivery.is_acknowledged and 0 < self._settings.max_deliveries <= message.tries:
+            reason = TOO_MANY_TRIES
+        if reason:
+            self._bury(message, reason, delivery.last_user)
+            return True
+        self._around.counts["redelivered"] += 1
+        if delivery.delay_s:
+            self._wait(message, delivery.delay_s)
+            return True
+        return self._channel.deliver_again(message)
+
+    def _put_back(self, messages: Sequence[Message]) -> None:
+        there = [message for message in messages if message.ids]
+        for message in messages:
+            message.is_back = True
+            if not message.ids and not message.storing:
+                self.store_first(message, self._persisted)
+        self._restore(there)
+
+    def _restore(self, messages: Sequence[Message]) -> None:
+        tries = {item_id: message.tries for message in messages for item_id in message.ids if message.tries}
+        if tries:
+            self._store.note_tries(tries)
+        ids = sorted(item_id for message in messages for item_id in message.ids)
+        if ids:
+            self.outstanding.ids.difference_update(ids)
+            self._channel.restored(ids)
+
+    def _wait(self, message: Message, delay_s: float) -> None:
+        """Not for anybody before `delay_s`; in the store meanwhile, where messages are kept."""
+        keeps = self._settings.keep_data is not KeepData.NEVER
+        if keeps and not message.ids and not message.storing:
+            self.store_first(message, self._persisted)
+
+        def waited() -> None:
+            if not keeps:
+                self._channel.deliver_again(message)
+            elif message.ids or message.storing:
+                self._put_back([message])
+
+        self._around.later(delay_s, waited)
+
+    def _bury(self, message: Message, reason: str, user: str) -> None:
+        if self._settings.is_dead_letters:
+            self._forget([message])
+            return
+        letters = [
+            replies.dead_letter(
+                item,
+                channel=self._name,
+                reason=reason,
+                deliveries=message.tries,
+                receiver=user,
+                time_stamp=self._around.time_stamp(),
+            )
+            for item in message.split()
+        ]
+        self._storing += 1
+
+        def buried(error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
+            self._storing -= 1
+            if error is None:
+                self._around.counts["dead"] += len(letters)
+                self._forget([message])
+            else:
+                self._put_back([message])
+            self._tell_idle()
+
+        self._around.bury(self._settings.dead_letter_channel or DEAD_LETTERS + self._name, letters, buried)
+
+    def note_try(self, message: Message) -> None:
+        """`message` is with a receiver that takes its time: after a crash, that was its first try."""
+        if message.ids:
+            self._store.note_tries(dict.fromkeys(message.ids, message.tries + 1))
+
+    def _tell_idle(self) -> None:
+        if self.is_idle:
+            self._around.idle(self._name)
