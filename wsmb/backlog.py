@@ -69,6 +69,7 @@ class Backlog:
         self._cursor = 0
         self._grown = False  # something was added since the last page was asked for
         self._reading = False
+        self._gone: set[int] = set()  # removed since the page was asked for
         self._stale = False  # what is being read is not wanted any more
         self._looked_again = False  # from the first row, since something was handed out
         self._rest: object = None  # what it rests for, until it is set to something else
@@ -99,6 +100,11 @@ class Backlog:
         if sender is not None:
             self._note_own(sender, ids)
         self._grow()
+
+    def removed(self, ids: Sequence[int]) -> None:
+        """These items have just been removed: a page that was asked for before may still show them."""
+        if self._reading:
+            self._gone.update(ids)
 
     def restore(self, ids: Sequence[int]) -> None:
         """These items, in the store all the while, wait again, in their old place."""
@@ -166,16 +172,21 @@ class Backlog:
             return
         if self._stale:
             self._stale = False
+            self._gone.clear()
             self._drain()
         elif isinstance(result, StoreError):
+            self._gone.clear()
             self._rest_for(ERROR_RETRY_S)
         else:
             self._take(result)
 
     def _take(self, items: Sequence[StoredItem]) -> None:
+        gone, self._gone = self._gone, set()
         end = self._front.held_from()
         wanted = items if end is None else [item for item in items if item.item_id < end]
-        self._page.extend(item for item in wanted if not self._front.is_out(item.item_id))
+        self._page.extend(
+            item for item in wanted if item.item_id not in gone and not self._front.is_out(item.item_id)
+        )
         self._forget_expired()
         if self._page:
             self._looked_again = False

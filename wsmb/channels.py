@@ -327,6 +327,10 @@ class Channel:
         """Items in the store that were out wait again, in their old place."""
         self._backlog.restore(ids)
 
+    def removed(self, ids: Sequence[int]) -> None:
+        """Items have just been removed from the store."""
+        self._backlog.removed(ids)
+
 
 def cost_bytes(payload: bytes) -> int:
     """About how much memory a frame takes while it waits, item by item."""

@@ -29,6 +29,9 @@ class Again(Protocol):
     def restored(self, ids: Sequence[int]) -> None:
         """Items in the store that were out wait again, in their old place."""
 
+    def removed(self, ids: Sequence[int]) -> None:
+        """Items have just been removed from the store."""
+
 
 class Unproved:
     """The outstanding messages of one channel, and what follows when they are settled."""
@@ -106,6 +109,7 @@ class Unproved:
         if ids:
             self.outstanding.ids.difference_update(ids)
             self._store.remove(ids)
+            self._channel.removed(ids)
 
     def forget_expired(self, message: Message) -> None:
         """`message` is too old to be delivered."""

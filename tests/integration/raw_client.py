@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tests.integration.broker_process import PASSWORD, USER
@@ -164,10 +165,8 @@ class RawClient:
     def answer_pings(self) -> bool:
         """Answer the pings that have come, so that what came before them is proved; always True."""
         self.socket.setblocking(False)
-        try:
+        with suppress(BlockingIOError):
             self._receive()
-        except BlockingIOError:
-            pass
         while (
             len(self._bytes) >= 2 and len(self._bytes) >= 2 + self._bytes[1] and self._bytes[0] == 0x80 | PING
         ):
@@ -181,6 +180,11 @@ class RawClient:
             frame = self.read_json()
             items += frame["data"] if frame["command"] == "send-message" else []
         return items
+
+    def answer_to_the_end(self) -> None:
+        """Answer pings until the broker ends the connection; nothing else may come."""
+        with suppress(EOFError, ConnectionResetError):
+            raise AssertionError(f"not only pings: {self.read_text()!r}")
 
     def read_to_end(self) -> bytes:
         """All that comes until the broker ends the connection."""
