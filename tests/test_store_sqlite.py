@@ -82,8 +82,9 @@ class SqliteFileTest(SqliteCase):
     def test_what_is_committed_survives_a_power_cut(self) -> None:
         dialect = SqliteDialect(self.settings)
         dialect.open()
-        with closing(sqlite3.connect(**dialect.connect_arguments())) as connection:
-            dialect.prepare(connection)
+        self.addCleanup(dialect.close)
+        dialect.connect().close()
+        with closing(dialect.connect()) as connection:
             self.assertEqual(connection.execute("PRAGMA journal_mode").fetchone(), (b"wal",))
             self.assertEqual(connection.execute("PRAGMA synchronous").fetchone(), (2,))
 
@@ -215,7 +216,7 @@ class SqliteFaultTest(SqliteCase):
         )
 
     async def test_one_poisonous_item_fails_alone(self) -> None:
-        self.open()
+        await ask(self.open().close)
         self.sql(
             "CREATE TRIGGER no BEFORE INSERT ON mq_data WHEN NEW.data = '13' "
             "BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -311,10 +312,10 @@ class SqliteOpenTest(SqliteCase):
 class FullDisk(SqliteDialect):
     """A file that may not grow beyond ten pages until there is room, as SQLite itself sees to it."""
 
-    def prepare(self, connection: Any) -> None:
-        super().prepare(connection)
-        connection.execute("PRAGMA max_page_count = 10")
-        self.full = connection
+    def connect(self) -> sqlite3.Connection:
+        self.full = super().connect()
+        self.full.execute("PRAGMA max_page_count = 20")
+        return self.full
 
     def make_room(self) -> None:
         self.full.execute("PRAGMA max_page_count = 1000000")

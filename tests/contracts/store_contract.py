@@ -69,7 +69,9 @@ class Replay:
             expected.append(row)
 
         def read(items: list[StoredItem]) -> None:
-            if [item[:2] for item in items] != [(row["id"], row["data"]) for row in expected]:
+            if [(item.item_id, item.data) for item in items] != [
+                (row["id"], row["data"]) for row in expected
+            ]:
                 self.wrong.append((name, after_id, max_items, max_bytes, items, expected))
 
         answer = ask(self.store.page, self.prefix + name, after_id, max_items, max_bytes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import pymysql
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
@@ -14,7 +13,6 @@ from tests.integration.mariadb import MariaDB, mariadb
 from wsmb.interfaces import MessageStore
 from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
-from wsmb.store.mysql import MysqlDialect
 
 ORIGINAL_TABLE = """
 CREATE TABLE `mq_data` (`data_id` bigint(20) NOT NULL AUTO_INCREMENT, `channel` varchar(100) DEFAULT NULL,
@@ -47,9 +45,3 @@ class MariaDBCase(TestCase):
 
     def rows(self) -> list[tuple[str, str]]:
         return list(self.sql("SELECT channel, data FROM mq_data ORDER BY data_id"))
-
-
-def connected(dialect: MysqlDialect) -> Any:
-    connection = pymysql.connect(**dialect.connect_arguments())
-    dialect.prepare(connection)
-    return connection

@@ -107,7 +107,7 @@ class FaultTest(MariaDBCase):
         self.assertEqual(self.rows(), [("sms", "1"), ("sms", "2"), ("sms", "2")])
 
     async def test_a_foreign_unique_key_refuses_one_item_and_not_the_others(self) -> None:
-        self.open()
+        await ask(self.open().close)
         self.sql("ALTER TABLE mq_data ADD UNIQUE KEY u (channel, data(100))")
         store = self.open()
         results = await gatherResults([ask(store.append, "sms", [data]) for data in (b"1", b"2", b"1", b"3")])

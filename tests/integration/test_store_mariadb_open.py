@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet import reactor
 
 from tests.contracts.store_contract import ask
-from tests.integration.mariadb_case import MariaDBCase, connected
+from tests.integration.mariadb_case import MariaDBCase
 from wsmb.errors import SettingError
 from wsmb.store import open_store
 from wsmb.store.mysql import MysqlDialect
@@ -58,12 +58,16 @@ class OpenTest(MariaDBCase):
 
     def test_a_prefix_of_ones_own(self) -> None:
         self.open(replace(self.settings, prefix="x_"))
-        self.assertEqual(self.sql("SHOW TABLES"), (("x_data",),))
+        self.assertEqual(
+            self.sql("SHOW TABLES"), (("x_data",), ("x_item",), ("x_message_id",), ("x_version",))
+        )
 
     def test_lost_rows_hold_no_locks_for_long(self) -> None:
         dialect = MysqlDialect(self.settings)
         dialect.open()
-        connection = connected(dialect)
+        self.addCleanup(dialect.close)
+        dialect.connect().close()
+        connection = dialect.connect()
         self.addCleanup(connection.close)
         with connection.cursor() as cursor:
             cursor.execute("SELECT @@innodb_lock_wait_timeout, @@idle_write_transaction_timeout, @@sql_mode")

@@ -1,14 +1,17 @@
-"""What the store asks of a database dialect; sqlite.py and mysql.py answer it."""
+"""What the store asks of a database dialect; sqlite.py and mysql.py answer it.
+
+A dialect is a `Dialect`, its `Table` (the original's, in its own words) and a `SideTables` with the few
+words that differ, and the schema files `schema/<dialect>/0001.sql` and on (see migrations.py).
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from enum import Enum, auto
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from wsmb.errors import SettingError, StoreError
+from wsmb.errors import StoreError
+from wsmb.store.side_tables import SideTables
 
 Row = tuple[int, object, object]
 """data_id, channel, data as the driver gives them."""
@@ -18,7 +21,9 @@ class Fault(Enum):
     """What an error of the driver means for the transaction that met it."""
 
     PASSING = auto()
-    """The database is away, locked or full: the same again later will succeed."""
+    """The database is away or locked: the same again later will succeed."""
+    FULL = auto()
+    """There is no room. Nothing has been committed; what needs no room may succeed."""
     TAKEN = auto()
     """A row with one of our ids is there."""
     TOO_LARGE = auto()
@@ -28,7 +33,10 @@ class Fault(Enum):
 
 
 class Table(Protocol):
-    """The statements on `<prefix>data`. Each gets a DB-API connection, in the pool's thread."""
+    """The statements on `<prefix>data`. Each gets a DB-API connection, in the pool's thread.
+
+    None of them commits or rolls back, and each may be called again after a rollback.
+    """
 
     def refusal(self, connection: Any, channel: str, texts: Sequence[str]) -> StoreError | None:
         """Why rows of `channel` with these data cannot be stored, found out without any SQL."""
@@ -51,8 +59,17 @@ class Table(Protocol):
         """The rows that have one of these ids, and the largest id that was ever given."""
 
 
+class Opened(NamedTuple):
+    """What `Dialect.open` has found."""
+
+    largest_id: int
+    """The largest id that was ever given, as far as the database knows."""
+    keys: Sequence[tuple[bytes, float]] = ()
+    """See MessageStore.keys."""
+
+
 class Dialect(Protocol):
-    """Connections to one kind of database, and what its errors mean."""
+    """One database: the only broker on its tables while it is open."""
 
     @property
     def module(self) -> str:
@@ -60,22 +77,34 @@ class Dialect(Protocol):
 
     @property
     def table(self) -> Table:
-        """Its statements."""
+        """The statements on the original's table."""
 
-    def open(self) -> int:
-        """Connect once, make the table if there is none, and return the largest id. SettingError."""
+    @property
+    def side(self) -> SideTables:
+        """The statements on the tables beside it."""
 
-    def connect_arguments(self) -> dict[str, Any]:
-        """What adbapi passes to `connect`."""
+    def open(self) -> Opened:
+        """Take the tables for this broker alone, bring them up to date and connect.
 
-    def prepare(self, connection: Any) -> None:
-        """Set up a new connection."""
+        Blocks for some seconds at most. SettingError, also if another broker has them; then nothing is
+        left open.
+        """
+
+    def connect(self) -> Any:
+        """A connection for the pool, set up and with the tables taken; raises the driver's errors.
+
+        Autocommit is off. The first call gives the one that `open` has made, so that a broker that is
+        idle has the tables as well. It blocks, in the pool's thread.
+        """
 
     def interrupt(self) -> None:
         """Make what runs on the latest connection fail soon; from any thread."""
 
     def fault(self, error: BaseException) -> Fault:
         """What an error means."""
+
+    def close(self) -> None:
+        """Let go of what `open` has taken, once the pool has no connection any more."""
 
 
 def kind_of(error: BaseException) -> str:
@@ -84,32 +113,6 @@ def kind_of(error: BaseException) -> str:
     first = error.args[0] if error.args else None
     number = getattr(error, "sqlite_errorname", first if isinstance(first, int) else None)
     return name if number is None else f"{name} {number}"
-
-
-def table_name(prefix: str) -> str:
-    """The table's name; SettingError for a prefix that cannot be part of one."""
-    if not re.fullmatch(r"[A-Za-z0-9_$]{0,60}", prefix):
-        message = f"[database] prefix: {prefix!r} is not made of letters, digits, _ and $; change it"
-        raise SettingError(message)
-    return f"{prefix}data"
-
-
-def schema_statements(dialect: str, number: int, prefix: str) -> Iterable[str]:
-    """The statements of one numbered schema file."""
-    path = Path(__file__).parent / "schema" / dialect / f"{number:04}.sql"
-    text = path.read_text(encoding="utf-8").replace("{prefix}", prefix)
-    return [statement for statement in text.split(";\n") if statement.strip()]
-
-
-def check_columns(table: str, found: Iterable[str]) -> None:
-    """SettingError unless the columns of the original are among `found`."""
-    missing = {"data_id", "channel", "data", "created"} - {name.lower() for name in found}
-    if missing:
-        message = (
-            f"[database] prefix: the table {table} is there but has no column {', '.join(sorted(missing))};"
-            " choose another prefix or add what is missing"
-        )
-        raise SettingError(message)
 
 
 def chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import closing, suppress
 from typing import Any
 
 import pymysql  # type: ignore[import-untyped]
 from pymysql.constants import CR, ER  # type: ignore[import-untyped]
+from twisted.logger import Logger
 
 from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings
-from wsmb.store.dialects import Fault, check_columns, schema_statements, table_name
+from wsmb.store.dialects import Fault, Opened
+from wsmb.store.migrations import check_columns, table_name, upgrade
 from wsmb.store.mysql_table import MysqlTable
+from wsmb.store.side_tables import SideTables, Words
 
 # Strict: without it a long name is stored under its first 100 characters.
 _SQL_MODE = "STRICT_ALL_TABLES"
@@ -39,6 +43,11 @@ SELECT GREATEST(COALESCE((SELECT MAX(data_id) FROM `{table}`), 0), COALESCE(
     (SELECT AUTO_INCREMENT - 1 FROM information_schema.TABLES
      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s), 0))"""
 
+_HAS_VERSION = """
+SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"""
+_VERSION = "SELECT MAX(number) FROM `{prefix}version`"
+_WORDS = Words(mark="%s", quote="`", put="REPLACE INTO {item} (data_id, tries, expires_at) VALUES {rows}")
+
 _CONNECT_TIMEOUT_S = 5
 _STATEMENT_TIMEOUT_S = 30
 
@@ -48,6 +57,7 @@ _LATER = {ER.NO_SUCH_TABLE}
 _ER_SIGNAL, _ER_CHECK_MYSQL = 1644, 3819
 _NEVER = {ER.CANT_AGGREGATE_2COLLATIONS, ER.CONSTRAINT_FAILED, _ER_SIGNAL, _ER_CHECK_MYSQL}
 _NO_ACCESS = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, 1698}
+_MAY_NOT = {ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.SPECIFIC_ACCESS_DENIED_ERROR}
 _NO_SERVER = {CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR}
 
 
@@ -60,42 +70,41 @@ class MysqlDialect:
     """One database on one server."""
 
     module = "pymysql"
+    _log = Logger()
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
         self._name = table_name(settings.prefix)
         self._connection: Any = None
+        self._opened: Any = None
         self.table = MysqlTable(self._name)
+        self.side = SideTables(settings.prefix, _WORDS)
 
-    def connect_arguments(self) -> dict[str, Any]:
-        """See Dialect.connect_arguments. It connects in `prepare`, where it can be interrupted."""
-        settings = self._settings
-        return {
-            "host": settings.host or "localhost",
-            "port": settings.port,
-            "unix_socket": settings.host if settings.host.startswith("/") else None,
-            "user": settings.username,
-            # PyMySQL would encode text as latin1.
-            "password": settings.password.encode(),
-            "database": settings.name,
-            "charset": "utf8mb4",
-            "sql_mode": _SQL_MODE,
-            "autocommit": False,
-            "connect_timeout": _CONNECT_TIMEOUT_S,
-            "read_timeout": _STATEMENT_TIMEOUT_S,
-            "write_timeout": _STATEMENT_TIMEOUT_S,
-            "defer_connect": True,
-        }
+    def open(self) -> Opened:
+        """See Dialect.open."""
+        try:
+            self._opened = self._connect(_CONNECT_TIMEOUT_S)
+            opened = self._open_tables(self._opened)
+            # PyMySQL has no word for it: what may take a while in the pool's thread, may not at the start.
+            self._opened._read_timeout = self._opened._write_timeout = _STATEMENT_TIMEOUT_S
+        except SettingError:
+            self.close()
+            raise
+        except (pymysql.MySQLError, OSError, ValueError) as error:
+            self.close()
+            raise SettingError(self._explain(error)) from None
+        return opened
 
-    def prepare(self, connection: Any) -> None:
-        """See Dialect.prepare. Reads what one statement may weigh."""
-        self._connection = connection
-        connection.connect()
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(_SESSION)
-            cursor.execute(_ISOLATION)
-            cursor.execute(_PACKET)
-            self.table.max_statement_bytes = int(cursor.fetchone()[0])
+    def connect(self) -> Any:
+        """See Dialect.connect."""
+        connection, self._opened = self._opened, None
+        return connection or self._connect(_STATEMENT_TIMEOUT_S)
+
+    def close(self) -> None:
+        """See Dialect.close."""
+        if self._opened is not None:
+            self._opened.close()
+        self._connection = self._opened = None
 
     def interrupt(self) -> None:
         """See Dialect.interrupt. PyMySQL has no word for it: its socket is shut down."""
@@ -116,31 +125,82 @@ class MysqlDialect:
             return Fault.PASSING
         return Fault.POISON
 
-    def open(self) -> int:
-        """See Dialect.open."""
-        arguments = self.connect_arguments()
-        arguments |= {"read_timeout": _CONNECT_TIMEOUT_S, "write_timeout": _CONNECT_TIMEOUT_S}
+    def _connect(self, timeout_s: float) -> Any:
+        settings = self._settings
+        connection = pymysql.connect(
+            host=settings.host or "localhost",
+            port=settings.port,
+            unix_socket=settings.host if settings.host.startswith("/") else None,
+            user=settings.username,
+            # PyMySQL would encode text as latin1.
+            password=settings.password.encode(),
+            database=settings.name,
+            charset="utf8mb4",
+            sql_mode=_SQL_MODE,
+            autocommit=False,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=timeout_s,
+            write_timeout=timeout_s,
+            defer_connect=True,
+        )
+        # It connects where it can be interrupted.
+        self._connection = connection
         try:
-            with closing(pymysql.connect(**arguments)) as connection:
-                self.prepare(connection)
-                return self._open_table(connection)
-        except (pymysql.MySQLError, OSError, ValueError) as error:
-            raise SettingError(self._explain(error)) from None
-        finally:
-            self._connection = None
+            connection.connect()
+            self._set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    def _open_table(self, connection: Any) -> int:
+    def _set_up(self, connection: Any) -> None:
         with closing(connection.cursor()) as cursor:
-            if not cursor.execute(_COLUMNS, (self._name,)):
-                for statement in schema_statements("mysql", 1, self._settings.prefix):
-                    cursor.execute(statement)
-                cursor.execute(_COLUMNS, (self._name,))
-            columns = {name.lower(): (charset, length) for name, charset, length in cursor.fetchall()}
-            check_columns(self._name, columns)
+            cursor.execute(_SESSION)
+            cursor.execute(_ISOLATION)
+            cursor.execute(_PACKET)
+            self.table.max_statement_bytes = int(cursor.fetchone()[0])
+
+    def _open_tables(self, connection: Any) -> Opened:
+        with closing(connection.cursor()) as cursor:
+            columns = self._columns(cursor)
+            if columns:
+                check_columns(self._name, columns)
+            self._upgrade(cursor, bool(columns))
+            columns = columns or self._columns(cursor)
             self.table.channel_charset, self.table.channel_length = columns["channel"]
             self.table.use_index(cursor.fetchone()[0] if cursor.execute(_INDEX, (self._name,)) else None)
             cursor.execute(_LARGEST.format(table=self._name), (self._name,))
-            return int(cursor.fetchone()[0])
+            largest_id = int(cursor.fetchone()[0])
+        keys = self.side.open(connection, largest_id, time.time())
+        connection.commit()
+        return Opened(largest_id, keys)
+
+    def _columns(self, cursor: Any) -> dict[str, tuple[Any, Any]]:
+        cursor.execute(_COLUMNS, (self._name,))
+        return {name.lower(): (charset, length) for name, charset, length in cursor.fetchall()}
+
+    def _upgrade(self, cursor: Any, has_table: bool) -> None:
+        """Who has no more than the original's rights goes on with the original's table alone."""
+        prefix = self._settings.prefix
+        try:
+            version = int(has_table)
+            cursor.execute(_HAS_VERSION, (f"{prefix}version",))
+            if has_table and cursor.fetchone()[0]:
+                cursor.execute(_VERSION.format(prefix=prefix))
+                version = cursor.fetchone()[0] or 1
+            upgrade(cursor, "mysql", prefix, version)
+        except pymysql.MySQLError as error:
+            if not has_table or _code(error) not in _MAY_NOT:
+                raise
+            self.side.are_there = False
+            self._log.warn(
+                "{user} may not make tables beside {table} ({error}): expiry, message ids and counts of tries"
+                " last no longer than the broker; give it the right to, or make the tables of {files}",
+                user=self._settings.username,
+                table=self._name,
+                error=error.args[1],
+                files="wsmb/store/schema/mysql/0002.sql",
+            )
 
     def _explain(self, error: Exception) -> str:
         settings = self._settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wsmb.errors import StoreError
@@ -16,17 +16,19 @@ class Append:
     channel: str
     items: Sequence[bytes]
     done: Callable[[Sequence[int] | StoreError], None]
+    expires_at: float | None = None
+    key: bytes | None = None
     refusal: StoreError | None = None
-    ids: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    """The items as they go into the database."""
+    ids: Sequence[int] = ()
+    texts: Sequence[str] = ()
+    """The items as they go into the database, from when they go."""
     stored: bool = False
     """An earlier try has been committed, though it did not look so then."""
 
     @property
     def rows(self) -> int:
         """Rows it may touch, for the bound of a batch."""
-        return len(self.items)
+        return len(self.items) or 1
 
     @property
     def size_bytes(self) -> int:
@@ -53,6 +55,23 @@ class Remove:
 
     def report(self, error: StoreError | None) -> None:
         """Nothing: what could not be removed is delivered again, which is allowed."""
+
+
+@dataclass(slots=True, eq=False)
+class NoteTries:
+    """MessageStore.note_tries. It has nobody to tell."""
+
+    tries: Mapping[int, int]
+    refusal: StoreError | None = None
+    size_bytes: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows it may touch, for the bound of a batch."""
+        return len(self.tries)
+
+    def report(self, error: StoreError | None) -> None:
+        """Nothing: it is noted again when it is handed out again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +117,30 @@ class Check:
         self.done(error is None)
 
 
-Operation = Append | Remove | Page | Check
+@dataclass(slots=True, eq=False)
+class Sweep:
+    """Forget one portion of what has expired, of old keys and of what belongs to no item any more."""
+
+    now: float
+    done: Callable[[Sweep], None]
+    orphans_after: int | None = None
+    """From which id on to look for rows whose item is gone; None: not at all."""
+    next_orphans_after: int | None = None
+    """In the end, where the next portion is to go on with that."""
+    more: bool = False
+    """In the end, whether another portion is to come."""
+    refusal: StoreError | None = None
+    rows: int = 2_000
+    size_bytes: int = 0
+
+    def report(self, error: StoreError | None) -> None:
+        """Say what is left to do; after an error nothing, for now."""
+        if error is not None:
+            self.more = False
+        self.done(self)
+
+
+Operation = Append | Remove | NoteTries | Page | Check | Sweep
 
 
 @dataclass(slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
 from typing import Any
@@ -15,8 +16,9 @@ from twisted.python.failure import Failure
 
 from wsmb.errors import StoreError
 from wsmb.interfaces import StoredItem
-from wsmb.store.dialects import Dialect
-from wsmb.store.operations import Append, Batch, Check, Page, Remove
+from wsmb.store.dialects import Dialect, Opened
+from wsmb.store.operations import Append, Batch, Check, NoteTries, Page, Remove
+from wsmb.store.sweeper import Sweeper
 from wsmb.store.transaction import Transactions
 from wsmb.store.writer import Writer
 
@@ -47,11 +49,13 @@ class _DaemonThread(Thread):
 
 
 class SqlStore:
-    """See MessageStore. `largest_id` is the largest that the table has ever had."""
+    """See MessageStore. `opened` is what the dialect's `open` has given, `now` gives Unix time."""
 
     _log = Logger()
 
-    def __init__(self, dialect: Dialect, reactor: Any, largest_id: int) -> None:
+    def __init__(
+        self, dialect: Dialect, reactor: Any, opened: Opened, now: Callable[[], float] = time.time
+    ) -> None:
         self._dialect = dialect
         self._reactor = reactor
         # More than one thread would reorder what is written.
@@ -61,13 +65,15 @@ class SqlStore:
             cp_max=1,
             cp_reactor=reactor,
             cp_reconnect=True,
-            cp_openfun=self._prepare,
-            **dialect.connect_arguments(),
         )
+        # Connections come ready for use, the first one with what was locked at the start.
+        self._pool.dbapi = dialect
         self._pool.connectionFactory = _Connection
         self._pool.threadpool.threadFactory = _DaemonThread
-        self._transactions = Transactions(dialect.table)
-        self._writer = Writer(self._run, dialect.fault, reactor.callLater, largest_id)
+        self._transactions = Transactions(dialect.table, dialect.side, now)
+        self._writer = Writer(self._run, dialect.fault, reactor.callLater, opened.largest_id)
+        self._keys = opened.keys
+        self._sweeper = Sweeper(self._writer.submit, reactor.callLater, now)
         # Who waits for the one check in the queue, each with the end of his patience.
         self._asking: list[tuple[DelayedCall, Callable[[bool], None]]] = []
         self._checking = False
@@ -78,7 +84,7 @@ class SqlStore:
     @property
     def keys(self) -> Sequence[tuple[bytes, float]]:
         """See MessageStore.keys."""
-        return ()
+        return self._keys
 
     def append(
         self,
@@ -90,7 +96,7 @@ class SqlStore:
         key: bytes | None = None,
     ) -> None:
         """See MessageStore.append."""
-        self._writer.submit(Append(channel, items, done))
+        self._writer.submit(Append(channel, items, done, expires_at, key))
 
     def remove(self, item_ids: Sequence[int]) -> None:
         """See MessageStore.remove."""
@@ -98,6 +104,7 @@ class SqlStore:
 
     def note_tries(self, tries: Mapping[int, int]) -> None:
         """See MessageStore.note_tries."""
+        self._writer.submit(NoteTries(tries))
 
     def page(
         self,
@@ -139,6 +146,7 @@ class SqlStore:
         self._waiting.append(done)
         if len(self._waiting) > 1:
             return
+        self._sweeper.stop()
         self._timer = self._reactor.callLater(_CLOSE_S, self._give_up)
         self._writer.drain(self._let_go)
 
@@ -161,6 +169,7 @@ class SqlStore:
     def _stop(self, _result: object) -> None:
         self._set_timer(None)
         self._pool.close()
+        self._dialect.close()
         self._tell_closed()
 
     def _leave_behind(self) -> None:
@@ -170,6 +179,7 @@ class SqlStore:
         trigger, self._pool.shutdownID = self._pool.shutdownID, None
         if trigger is not None:
             self._reactor.removeSystemEventTrigger(trigger)
+        self._dialect.close()
         self._tell_closed()
 
     def _tell_closed(self) -> None:
@@ -189,10 +199,3 @@ class SqlStore:
     def _run(self, batch: Batch) -> Deferred[None]:
         running: Deferred[None] = self._pool.runWithConnection(self._transactions.carry_out, batch)
         return running
-
-    def _prepare(self, connection: Any) -> None:
-        try:
-            self._dialect.prepare(connection)
-        except BaseException:
-            connection.close()
-            raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import groupby
 from typing import Any
@@ -13,25 +13,34 @@ from wsmb.errors import Code, StoreError
 from wsmb.interfaces import StoredItem
 from wsmb.store.dialects import Row, Table
 from wsmb.store.json_text import as_bytes, from_column, to_ascii
-from wsmb.store.operations import Append, Batch, Check, Page, Remove
+from wsmb.store.operations import Append, Batch, Check, NoteTries, Page, Remove, Sweep
+from wsmb.store.side_tables import SideTables
 
 _ALIVE = "SELECT 1"
 _MOST_REPORTED = 1000
+# What one portion of a sweep may delete, so that nothing waits long behind it.
+_MOST_ITEMS_SWEPT, _MOST_KEYS_SWEPT = 1_000, 5_000
+# A little late: who has read an item just before its end may still hand it out.
+_EXPIRED_FOR_S = 10.0
 
 
 class Transactions:
-    """Carries out batches on a table. The caller commits and rolls back."""
+    """Carries out batches on the tables. The caller commits and rolls back. `now` gives Unix time."""
 
     _log = Logger()
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, side: SideTables, now: Callable[[], float]) -> None:
         self._table = table
+        self._side = side
+        self._now = now
         self._reported: set[int] = set()
         self._steps: dict[type, Callable[[Any, list[Any]], None]] = {
             Append: self._append,
             Remove: self._remove,
+            NoteTries: self._note_tries,
             Page: self._pages,
             Check: self._check,
+            Sweep: self._sweep,
         }
 
     def carry_out(self, connection: Any, batch: Batch) -> None:
@@ -56,26 +65,53 @@ class Transactions:
         appends = batch.appends
         ids = [item_id for append in appends for item_id in append.ids]
         rows, largest = self._table.taken(connection, ids) if ids else ([], 0)
-        if not rows:
-            return
         # One transaction stored all or none. What the original has taken since is not there any more.
-        if batch.unsure and _are_ours(rows, appends):
+        if batch.unsure and (_are_ours(rows, appends) or self._has_keys(connection, appends)):
             batch.keep_stored()
-        else:
+        elif rows:
             batch.number(largest + 1)
 
+    def _has_keys(self, connection: Any, appends: list[Append]) -> bool:
+        keys = _keys(appends)
+        return bool(keys) and self._side.last_keys(connection, len(keys)) == keys
+
     def _append(self, connection: Any, group: list[Append]) -> None:
+        group = [append for append in group if not append.stored]
         rows = [
             (item_id, append.channel, text)
             for append in group
-            if not append.stored
             for item_id, text in zip(append.ids, append.texts, strict=True)
         ]
         if rows:
             self._table.insert(connection, rows)
+        expiring = [append for append in group if append.expires_at is not None]
+        self._side.put(
+            connection, [(item_id, 0, append.expires_at) for append in expiring for item_id in append.ids]
+        )
+        self._side.put_keys(connection, _keys(group), self._now())
 
     def _remove(self, connection: Any, group: list[Remove]) -> None:
-        self._table.delete(connection, [item_id for remove in group for item_id in remove.ids])
+        self._delete(connection, [item_id for remove in group for item_id in remove.ids])
+
+    def _delete(self, connection: Any, ids: Sequence[int]) -> None:
+        self._table.delete(connection, ids)
+        self._side.delete(connection, ids)
+
+    def _note_tries(self, connection: Any, group: list[NoteTries]) -> None:
+        for note in group:
+            self._side.note_tries(connection, note.tries)
+
+    def _sweep(self, connection: Any, group: list[Sweep]) -> None:
+        for sweep in group:
+            expired = self._side.expired(connection, sweep.now - _EXPIRED_FOR_S, _MOST_ITEMS_SWEPT)
+            self._delete(connection, expired)
+            sweep.more = len(expired) == _MOST_ITEMS_SWEPT
+            sweep.more |= self._side.forget_keys(connection, sweep.now, _MOST_KEYS_SWEPT)
+            if sweep.orphans_after is not None:
+                sweep.next_orphans_after = self._side.delete_orphans(
+                    connection, sweep.orphans_after, _MOST_ITEMS_SWEPT
+                )
+                sweep.more |= sweep.next_orphans_after is not None
 
     def _check(self, connection: Any, _group: list[Check]) -> None:
         with closing(connection.cursor()) as cursor:
@@ -88,6 +124,7 @@ class Transactions:
             wanted = _utf8(page.channel)
             if wanted is not None and page.max_items > 0:
                 self._page(connection, page, wanted)
+                self._add_notes(connection, page)
 
     def _page(self, connection: Any, page: Page, wanted: bytes) -> None:
         room = page.max_bytes
@@ -108,6 +145,11 @@ class Transactions:
                 if len(page.found) == page.max_items or room <= 0:
                     return
 
+    def _add_notes(self, connection: Any, page: Page) -> None:
+        notes = self._side.notes(connection, [item.item_id for item in page.found])
+        if notes:
+            page.found = [StoredItem(*item[:2], *notes.get(item.item_id, ())) for item in page.found]
+
     def _report(self, item_id: int) -> None:
         if item_id in self._reported or len(self._reported) > _MOST_REPORTED:
             return
@@ -125,7 +167,13 @@ def _utf8(channel: str) -> bytes | None:
         return None
 
 
+def _keys(appends: list[Append]) -> list[bytes]:
+    return [append.key for append in appends if append.key is not None]
+
+
 def _are_ours(rows: list[Row], appends: list[Append]) -> bool:
+    if not rows:
+        return False
     ours = {
         item_id: (append.channel.encode(), text.encode())
         for append in appends
