@@ -18,10 +18,14 @@ from wsmb.interfaces import MessageStore, StoredItem
 NAMES = ("Alice", "alice", "alice  ", "ÁLICE", "💬", 'it\'s "50%s" \\ `x`', "1", "x" * 100)
 
 
-def ask(method: Callable[..., None], *arguments: object) -> Deferred[Any]:
+FAR = 4e9
+"""A Unix time at which nothing has expired yet."""
+
+
+def ask(method: Callable[..., None], *arguments: object, **options: object) -> Deferred[Any]:
     """Call a method of a store with a `done` that fires the Deferred."""
     answered: Deferred[Any] = Deferred()
-    method(*arguments, lambda *results: answered.callback(*(results or (None,))))
+    method(*arguments, lambda *results: answered.callback(*(results or (None,))), **options)
     return answered
 
 
@@ -40,8 +44,9 @@ class Replay:
         self.open: list[Deferred[Any]] = []
         self.wrong: list[object] = []
 
-    def append(self, name: str, texts: list[str]) -> None:
-        rows = [{"data": json.dumps(text).encode(), "id": None} for text in texts]
+    def append(self, name: str, texts: list[str], expires_at: float | None) -> None:
+        notes = {"id": None, "tries": 0, "expires_at": expires_at}
+        rows = [{"data": json.dumps(text).encode(), **notes} for text in texts]
         self.waiting.setdefault(name, []).extend(rows)
 
         def stored(ids: list[int]) -> None:
@@ -49,7 +54,8 @@ class Replay:
                 row["id"] = item_id
             self.known += rows
 
-        answer = ask(self.store.append, self.prefix + name, [row["data"] for row in rows])
+        texts = [row["data"] for row in rows]
+        answer = ask(self.store.append, self.prefix + name, texts, expires_at=expires_at)
         self.open.append(answer.addCallback(stored))
 
     def remove(self, picks: list[int]) -> None:
@@ -57,6 +63,12 @@ class Replay:
         for rows in self.waiting.values():
             rows[:] = [row for row in rows if not any(row is one for one in gone)]
         self.store.remove([row["id"] for row in gone])
+
+    def note_tries(self, picks: list[int], tries: int) -> None:
+        rows = [self.known[pick % len(self.known)] for pick in picks] if self.known else []
+        for row in rows:
+            row["tries"] = tries
+        self.store.note_tries({row["id"]: tries for row in rows})
 
     def page(self, name: str, pick: int, max_items: int, max_bytes: int) -> None:
         after_id = self.known[pick % len(self.known)]["id"] if self.known and pick else 0
@@ -67,11 +79,14 @@ class Replay:
             if expected and room < 0:
                 break
             expected.append(row)
+        tries = [row["tries"] for row in expected]
 
         def read(items: list[StoredItem]) -> None:
-            if [(item.item_id, item.data) for item in items] != [
-                (row["id"], row["data"]) for row in expected
-            ]:
+            stored = [
+                StoredItem(row["id"], row["data"], count, row["expires_at"])
+                for row, count in zip(expected, tries, strict=True)
+            ]
+            if list(items) != stored:
                 self.wrong.append((name, after_id, max_items, max_bytes, items, expected))
 
         answer = ask(self.store.page, self.prefix + name, after_id, max_items, max_bytes)
@@ -91,8 +106,14 @@ class Replay:
 _name = st.sampled_from(NAMES[:4])
 _steps = st.lists(
     st.one_of(
-        st.tuples(st.just("append"), _name, st.lists(st.text("ab'\"\\%é\n", max_size=8), max_size=4)),
+        st.tuples(
+            st.just("append"),
+            _name,
+            st.lists(st.text("ab'\"\\%é\n", max_size=8), max_size=4),
+            st.sampled_from([None, FAR, FAR + 0.5]),
+        ),
         st.tuples(st.just("remove"), st.lists(st.integers(0, 30), max_size=4)),
+        st.tuples(st.just("note_tries"), st.lists(st.integers(0, 30), max_size=4), st.integers(1, 9)),
         st.tuples(
             st.just("page"), _name, st.integers(0, 30), st.integers(0, 6), st.sampled_from([0, 5, 20, 1000])
         ),
@@ -183,6 +204,39 @@ class StoreContract:
         self.assertEqual(data_of(await self.read("sms", size=12)), [b'"1234"', b'"5678"'])
         self.assertEqual(data_of(await self.read("sms", size=11)), [b'"1234"'])
         self.assertEqual(data_of(await self.read("sms", size=1)), [b'"1234"'])
+
+    async def test_a_page_tells_when_items_expire(self) -> None:
+        await self.keep("sms", b"1")
+        await ask(self.store.append, "sms", [b"2", b"3"], expires_at=FAR + 0.25)
+        self.assertEqual([item.expires_at for item in await self.read("sms")], [None, FAR + 0.25, FAR + 0.25])
+
+    async def test_tries_are_noted_and_come_with_the_page(self) -> None:
+        first, second = await ask(self.store.append, "sms", [b"1", b"2"], expires_at=FAR)
+        (third,) = await self.keep("sms", b"3")
+        self.store.note_tries({third: 7, 999_999_999: 1, first: 1})
+        self.store.note_tries({first: 2})
+        self.store.note_tries({})
+        found = [(item.item_id, item.tries, item.expires_at) for item in await self.read("sms")]
+        self.assertEqual(found, [(first, 2, FAR), (second, 0, FAR), (third, 7, None)])
+
+    async def test_tries_of_what_has_been_removed_are_passed_over(self) -> None:
+        ids = await self.keep("sms", b"1", b"2")
+        self.store.remove(ids[:1])
+        self.store.note_tries({ids[0]: 1, ids[1]: 1})
+        self.assertEqual(await self.read("sms"), [StoredItem(ids[1], b"2", 1)])
+
+    async def test_many_tries_at_once(self) -> None:
+        ids = await self.keep("sms", *[b"1"] * 345)
+        self.store.note_tries({item_id: item_id for item_id in ids})
+        self.assertEqual([item.tries for item in await self.read("sms", items=1000)], ids)
+
+    async def test_a_new_store_remembers_no_keys(self) -> None:
+        self.assertEqual(list(self.store.keys), [])
+
+    async def test_a_key_may_come_with_no_items(self) -> None:
+        self.assertEqual(list(await ask(self.store.append, "sms", [], key=b"k" * 16)), [])
+        self.assertEqual(len(await ask(self.store.append, "sms", [b"1"], key=b"l" * 16)), 1)
+        self.assertEqual(data_of(await self.read("sms")), [b"1"])
 
     async def test_results_come_in_order_and_never_at_once(self) -> None:
         order: list[int] = []

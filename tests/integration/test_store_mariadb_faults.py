@@ -87,6 +87,32 @@ class FaultTest(MariaDBCase):
         self.assertEqual([data for _, data in self.rows()], ["0", "2", "3"])
         self.assertEqual(len(ids), 3)
 
+    async def test_after_a_lost_commit_keys_and_expiry_are_there_once(self) -> None:
+        proxy, store = self.through_proxy()
+        await ask(store.append, "sms", [b"0"])
+        for number in range(1, 4):
+            proxy.cut_at(b"\x03COMMIT")
+            items = [b"1", b"2"][: number % 3]  # in the last round there is nothing but the key
+            await ask(store.append, "sms", items, expires_at=4e9, key=b"%016d" % number)
+        self.assertEqual(proxy.cuts, 3)
+        self.assertEqual([data for _, data in self.rows()], ["0", "1", "1", "2"])
+        self.assertEqual(self.sql("SELECT COUNT(*) FROM mq_item"), ((3,),))
+        self.assertEqual(
+            [bytes(digest) for (digest,) in self.sql("SELECT digest FROM mq_message_id ORDER BY number")],
+            [b"%016d" % number for number in range(1, 4)],
+        )
+
+    async def test_a_key_tells_that_a_lost_commit_succeeded_when_another_program_took_all(self) -> None:
+        proxy, store = self.through_proxy()
+        await ask(store.append, "sms", [b"0"])
+        proxy.cut_at(b"\x03COMMIT")
+        answer = ask(store.append, "sms", [b"1"], key=b"k" * 16)
+        while not proxy.cuts:
+            await deferToThread(self.rows)
+        self.sql("DELETE FROM mq_data WHERE data = '1'")
+        self.assertEqual(await answer, [2])
+        self.assertEqual([data for _, data in self.rows()], ["0"])
+
     async def test_foreign_inserts_in_between_lose_and_double_nothing(self) -> None:
         store = self.open()
         ids = []

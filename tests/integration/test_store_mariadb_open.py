@@ -6,10 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.logger import capturedLogs, formatEvent
 
+from tests.contracts.side_tables_contract import sweep
 from tests.contracts.store_contract import ask
-from tests.integration.mariadb_case import MariaDBCase
+from tests.integration.mariadb_case import ORIGINAL_TABLE, MariaDBCase
 from wsmb.errors import SettingError
+from wsmb.interfaces import StoredItem
 from wsmb.store import open_store
 from wsmb.store.mysql import MysqlDialect
 
@@ -61,6 +64,34 @@ class OpenTest(MariaDBCase):
         self.assertEqual(
             self.sql("SHOW TABLES"), (("x_data",), ("x_item",), ("x_message_id",), ("x_version",))
         )
+
+    async def test_the_rights_that_the_original_had_are_enough(self) -> None:
+        self.sql(ORIGINAL_TABLE.format(charset="latin1"))
+        name = self.settings.name
+        self.server.query("CREATE USER few@'%%' IDENTIFIED BY %s", "few")
+        self.addCleanup(self.server.query, "DROP USER few@'%'")
+        self.server.query(f"GRANT SELECT, INSERT, DELETE ON {name}.* TO few@'%'")
+        with capturedLogs() as events:
+            store = self.open(replace(self.settings, username="few", password="few"))
+        (line,) = [line for line in map(formatEvent, events) if "may not make tables" in line]
+        self.assertIn("few may not make tables beside mq_data", line)
+        ids = await ask(store.append, "sms", [b"1"], expires_at=4e9, key=b"k" * 16)
+        store.note_tries({ids[0]: 1})
+        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), [StoredItem(ids[0], b"1")])
+        self.assertFalse((await sweep(store, 5e9, 0)).more)
+        store.remove(ids)
+        self.assertTrue(await ask(store.check))
+        self.assertEqual(self.sql("SHOW TABLES"), (("mq_data",),))
+        self.assertEqual(self.rows(), [])
+
+    async def test_tables_that_the_administrator_made_are_used(self) -> None:
+        await ask(self.open().close)
+        self.server.query("CREATE USER few@'%%' IDENTIFIED BY %s", "few")
+        self.addCleanup(self.server.query, "DROP USER few@'%'")
+        self.server.query(f"GRANT SELECT, INSERT, DELETE ON {self.settings.name}.* TO few@'%'")
+        store = self.open(replace(self.settings, username="few", password="few"))
+        ids = await ask(store.append, "sms", [b"1"], expires_at=4e9, key=b"k" * 16)
+        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), [StoredItem(ids[0], b"1", 0, 4e9)])
 
     def test_lost_rows_hold_no_locks_for_long(self) -> None:
         dialect = MysqlDialect(self.settings)

@@ -85,6 +85,8 @@ class SideTables:
 
         Rows above `largest_id` are of items that the original has taken; their ids may be given again.
         """
+        if not self.are_there:
+            return Keys(())
         self._execute(connection, _DELETE_ABOVE, (largest_id,))
         self._has_items = bool(self._execute(connection, _NEXT, (0, 1)))
         rows = self._last_keys(connection, KEYS_KEPT)
