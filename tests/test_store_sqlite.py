@@ -146,6 +146,47 @@ class SqliteFileTest(SqliteCase):
         self.assertEqual(data_of(found), [b"150001", b"150002", b"150003"])
 
 
+class SqliteLockTest(SqliteCase):
+    def assert_in_use(self, path: str) -> None:
+        with self.assertRaises(SettingError) as caught:
+            open_store(DatabaseSettings(driver="sqlite", path=path), reactor)
+        self.assertIn("[database] path: another broker uses " + path, str(caught.exception))
+
+    def test_a_second_broker_is_refused_while_the_first_is_idle(self) -> None:
+        self.open()
+        self.assert_in_use(self.path)
+
+    def test_under_another_name_as_well(self) -> None:
+        self.open()
+        link = self.path + "-link"
+        os.symlink(self.path, link)
+        self.assert_in_use(link)
+
+    async def test_the_next_one_may_have_it_when_the_first_is_closed(self) -> None:
+        first = self.open()
+        await ask(first.append, "sms", [b"1"])
+        closing_down = ask(first.close)
+        self.assert_in_use(self.path)
+        await closing_down
+        await ask(self.open().append, "sms", [b"2"])
+        self.assertEqual(stat.S_IMODE(os.stat(self.path + ".lock").st_mode), 0o600)
+
+    async def test_a_start_that_failed_leaves_no_lock(self) -> None:
+        self.sql("CREATE TABLE mq_data (data_id integer primary key)")
+        with self.assertRaises(SettingError):
+            self.open()
+        self.sql("DROP TABLE mq_data")
+        await ask(self.open().append, "sms", [b"1"])
+
+    async def test_a_program_that_looks_into_it_does_not_end_the_lock(self) -> None:
+        """POSIX locks end when any descriptor of their file is closed."""
+        store = self.open()
+        Path(self.path).read_bytes()
+        Path(self.path + ".lock").read_bytes()
+        self.assert_in_use(self.path)
+        await ask(store.append, "sms", [b"1"])
+
+
 class SlowTable(SqliteTable):
     """Each insert takes until it may go on."""
 

@@ -18,15 +18,16 @@ class LossyProxy:
         self._text = b""
         self._countdown = 0
         self._deliver = True
+        self._hold = False
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut_at(self, text: bytes, nth: int = 1, deliver: bool = True) -> None:
+    def cut_at(self, text: bytes, nth: int = 1, deliver: bool = True, hold: bool = False) -> None:
         """Cut the connection at the nth packet with `text`.
 
         After the server has answered it, and instead of the answer; or, if not `deliver`, before it
-        gets to the server.
+        gets to the server. With `hold` the server does not notice.
         """
-        self._text, self._countdown, self._deliver = text, nth, deliver
+        self._text, self._countdown, self._deliver, self._hold = text, nth, deliver, hold
 
     def close(self) -> None:
         self._listener.close()
@@ -48,6 +49,9 @@ class LossyProxy:
                 if self._is_due(data):
                     swallow.set()
                     self.cuts += 1
+                    if self._hold:
+                        _hang_up(client)
+                        return
                     if not self._deliver:
                         break
                 server.sendall(data)

@@ -15,15 +15,18 @@ from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings
 from wsmb.store.dialects import Fault, Opened
 from wsmb.store.migrations import check_columns, table_name, upgrade
+from wsmb.store.mysql_lock import LockTaken, MysqlLock
 from wsmb.store.mysql_table import MysqlTable
 from wsmb.store.side_tables import SideTables, Words
 
 # Strict: without it a long name is stored under its first 100 characters.
 _SQL_MODE = "STRICT_ALL_TABLES"
 # A connection that was cut in mid-transaction holds its rows' locks until the server notices; with
-# these the next one gets them within seconds. (MariaDB reads the comment, MySQL does not know that.)
+# these the next one gets them within seconds. After a power cut of the broker's machine the server
+# keeps the broker's own lock for as long as it waits for a word; the store has one every minute.
+# (MariaDB reads the comment, MySQL does not know that.)
 _SESSION = """
-SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 10
+SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 10, wait_timeout = 150
     /*M!100300 , idle_write_transaction_timeout = 10 */"""
 _ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _PACKET = "SELECT @@max_allowed_packet"
@@ -77,6 +80,7 @@ class MysqlDialect:
         self._name = table_name(settings.prefix)
         self._connection: Any = None
         self._opened: Any = None
+        self._lock = MysqlLock(self._name)
         self.table = MysqlTable(self._name)
         self.side = SideTables(settings.prefix, _WORDS)
 
@@ -157,6 +161,7 @@ class MysqlDialect:
         with closing(connection.cursor()) as cursor:
             cursor.execute(_SESSION)
             cursor.execute(_ISOLATION)
+            self._lock.take(cursor)
             cursor.execute(_PACKET)
             self.table.max_statement_bytes = int(cursor.fetchone()[0])
 
@@ -205,6 +210,8 @@ class MysqlDialect:
     def _explain(self, error: Exception) -> str:
         settings = self._settings
         code = _code(error)
+        if isinstance(error, LockTaken):
+            return f"[database] prefix: {error}; end that one, or choose another prefix or database"
         if code in _NO_ACCESS:
             return (
                 f"[database] username: the database refuses {settings.username!r} ({error.args[1]});"

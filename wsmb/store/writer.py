@@ -16,7 +16,8 @@ from wsmb.store.operations import Batch, Operation
 
 _MOST_ROWS = 2000
 _MOST_BYTES = 4_194_304
-_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.05, 2.0
+# The database is used again within a second of its return.
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 0.5
 # A foreign program that inserts all the time can be in the way a few times, not for ever.
 _MOST_COLLISIONS = 20
 
@@ -142,7 +143,7 @@ class Writer:
         if not self._tries:
             self._log.warn("the database fails, trying until it is back: {error}", error=str(failure.value))
         batch.unsure = True
-        delay_s = min(_FIRST_DELAY_S * 2.0 ** min(self._tries, 10), _LONGEST_DELAY_S)
+        delay_s = min(FIRST_DELAY_S * 2.0 ** min(self._tries, 10), LONGEST_DELAY_S)
         self._tries += 1
         self._retry = self._call_later(delay_s, self._carry, batch)
 

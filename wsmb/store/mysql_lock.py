@@ -1,0 +1,72 @@
+"""One broker on the tables at a time, by a lock that the server keeps for a connection."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pymysql  # type: ignore[import-untyped]
+from twisted.logger import Logger
+
+# The server's lock names are the same for all databases, and of 64 characters at most.
+_NAME = "CONCAT('wsmb.', SHA1(CONCAT(DATABASE(), '.', %s)))"
+_GET = f"SELECT GET_LOCK({_NAME}, %s), CONNECTION_ID()"
+_HOLDER = f"SELECT IS_USED_LOCK({_NAME})"
+_KILL = "KILL CONNECTION %s"
+
+# Long enough for the server to notice that a broker has died.
+FIRST_WAIT_S, WAIT_S = 2, 1
+
+
+class LockTaken(pymysql.OperationalError):  # type: ignore[misc]
+    """Another broker has the tables. (Among the errors that pass, for a broker that had them before.)"""
+
+
+class MysqlLock:
+    """The lock of one table, taken anew on each connection."""
+
+    _log = Logger()
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._session: int | None = None
+        self._has_told = False
+
+    def take(self, cursor: Any) -> None:
+        """Take it for the cursor's connection; LockTaken if another broker has it.
+
+        The server may not have noticed yet that our last connection is gone: that one is ended.
+        """
+        first = self._session is None
+        holder = None
+        if not self._get(cursor, FIRST_WAIT_S if first else 0):
+            holder = self._holder(cursor)
+            if holder is not None and holder == self._session:
+                with suppress(pymysql.MySQLError):
+                    cursor.execute(_KILL, (holder,))
+            if first or not self._get(cursor, WAIT_S):
+                self._tell(first, holder)
+                raise LockTaken(f"another broker uses {self._table} (the server's connection {holder})")
+        self._has_told = False
+
+    def _get(self, cursor: Any, wait_s: int) -> bool:
+        cursor.execute(_GET, (self._table, wait_s))
+        got, session = cursor.fetchone()
+        if got == 1:
+            self._session = session
+        return bool(got == 1)
+
+    def _holder(self, cursor: Any) -> int | None:
+        cursor.execute(_HOLDER, (self._table,))
+        holder: int | None = cursor.fetchone()[0]
+        return holder
+
+    def _tell(self, first: bool, holder: int | None) -> None:
+        if not first and not self._has_told:
+            self._has_told = True
+            self._log.error(
+                "another broker has taken {table} while the database was away (the server's connection"
+                " {holder}): nothing is stored or read until that one ends",
+                table=self._table,
+                holder=holder,
+            )
