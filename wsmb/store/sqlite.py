@@ -41,9 +41,10 @@ class SqliteDialect:
         self.side = SideTables(settings.prefix, _WORDS)
 
     def open(self) -> Opened:
-        """See Dialect.open."""
+        """See Dialect.open. A damaged file is moved aside."""
         self._file.take()
         try:
+            self._file.check()
             self._opened = self._connect(_OPEN_TIMEOUT_S)
             opened = self._open_tables(self._opened)
             self._opened.execute(f"PRAGMA busy_timeout = {_LOCK_TIMEOUT_S * 1000:.0f}")

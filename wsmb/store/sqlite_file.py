@@ -5,12 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 from twisted.logger import Logger
 
 from wsmb.errors import SettingError
+
+_CHECK = "PRAGMA quick_check(1)"
+_CHECK_TIMEOUT_S = 5.0
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# The journal first: beside a new file it would be taken for that one's.
+_ENDINGS = ("-wal", "-shm", "")
+_MAGIC = b"SQLite format 3\0"
 
 
 class SqliteFile:
@@ -20,6 +28,7 @@ class SqliteFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._real = os.path.realpath(path)
         self._lock: int | None = None
 
     def take(self) -> None:
@@ -28,12 +37,13 @@ class SqliteFile:
         if not self.path or not path.parent.is_dir():
             message = f"[database] path: there is no folder {path.parent}; make it or change path"
             raise SettingError(message)
-        # Made here and not by SQLite, so that only the broker's user can ever read it.
-        with suppress(FileExistsError):
-            os.close(self._make(self.path, os.O_EXCL))
         # Not the file itself: to close it would drop SQLite's own locks on it.
-        lock_path = os.path.realpath(self.path) + ".lock"
-        self._lock = self._make(lock_path)
+        lock_path = self._real + ".lock"
+        # Once a broker has used it, what is no database any more is a damaged one.
+        if not os.path.exists(lock_path):
+            self._refuse_other_files()
+        self._make()
+        self._lock = self._open_own(lock_path)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,6 +66,23 @@ class SqliteFile:
             os.close(self._lock)
             self._lock = None
 
+    def check(self) -> None:
+        """Look the file through; if it is damaged, move it aside and make a new one.
+
+        sqlite3.Error if it cannot be read for another reason, SettingError if it cannot be moved.
+        """
+        try:
+            # Only to read: to close it would else bring the journal into what is damaged.
+            there = sqlite3.connect(f"{Path(self._real).as_uri()}?mode=ro", _CHECK_TIMEOUT_S, uri=True)
+            with closing(there) as connection:
+                ((found,),) = connection.execute(_CHECK)
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+                raise
+            found = str(error)
+        if found != "ok":
+            self._move_aside(" ".join(found.split()))
+
     def explain(self, error: sqlite3.Error) -> str:
         """What to tell the operator about this error at the start."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -68,7 +95,47 @@ class SqliteFile:
         }.get(code, "look at the file or name another")
         return f"[database] path: {self.path} cannot be used ({error}); {remedy}"
 
-    def _make(self, path: str, flags: int = 0) -> int:
+    def _move_aside(self, finding: str) -> None:
+        new = f"{self._real}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        while any(os.path.lexists(new + ending) for ending in _ENDINGS):
+            new += "-2"
+        size_bytes = os.path.getsize(self._real)
+        try:
+            for ending in _ENDINGS:
+                with suppress(FileNotFoundError):
+                    os.rename(self._real + ending, new + ending)
+        except OSError as error:
+            message = (
+                f"[database] path: {self.path} is damaged ({finding}) and cannot be renamed"
+                f" ({error.strerror}); give the broker the right to, or rename it"
+            )
+            raise SettingError(message) from None
+        self._make()
+        self._log.critical(
+            "THE DATABASE WAS DAMAGED ({finding}): what waited in it is not delivered now. All {size_bytes}"
+            " bytes of it are kept in {new}, the broker goes on with a new file {path}. To save what can"
+            " be saved: sqlite3 '{new}' .recover | sqlite3 recovered.sqlite3, and copy the rows from there",
+            finding=finding,
+            size_bytes=size_bytes,
+            new=new,
+            path=self.path,
+        )
+
+    def _refuse_other_files(self) -> None:
+        with suppress(OSError), open(self._real, "rb") as file:
+            if file.read(len(_MAGIC)) not in (b"", _MAGIC):
+                message = (
+                    f"[database] path: {self.path} cannot be used: it is not an SQLite database:"
+                    " name another file"
+                )
+                raise SettingError(message)
+
+    def _make(self) -> None:
+        # Here and not by SQLite, so that only the broker's user can ever read it.
+        with suppress(FileExistsError):
+            os.close(self._open_own(self._real, os.O_EXCL))
+
+    def _open_own(self, path: str, flags: int = 0) -> int:
         try:
             return os.open(path, os.O_CREAT | os.O_RDWR | flags, 0o600)
         except FileExistsError:
