@@ -6,8 +6,6 @@ import json
 import os
 import sqlite3
 import stat
-import threading
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,11 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import TestCase
 
 from tests.contracts.store_contract import StoreContract, ask, data_of
-from wsmb.errors import Code, SettingError, StoreError
+from wsmb.errors import SettingError, StoreError
 from wsmb.interfaces import MessageStore
 from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
-from wsmb.store.dialects import Fault
-from wsmb.store.sql import SqlStore
-from wsmb.store.sqlite import SqliteDialect, SqliteTable
+from wsmb.store.sqlite import SqliteDialect
 
 
 class SqliteCase(TestCase):
@@ -187,129 +183,6 @@ class SqliteLockTest(SqliteCase):
         await ask(store.append, "sms", [b"1"])
 
 
-class SlowTable(SqliteTable):
-    """Each insert takes until it may go on."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.go_on = threading.Semaphore(0)
-
-    def insert(self, connection: Any, rows: Sequence[tuple[int, str, str]]) -> None:
-        self.go_on.acquire(timeout=30)
-        super().insert(connection, rows)
-
-
-class SqliteFaultTest(SqliteCase):
-    async def test_a_lock_is_waited_for_and_each_item_stored_once(self) -> None:
-        store = self.open()
-        lock = self.locked()
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(50)]
-        self.assertIs(await ask(store.check), False)
-        self.assertFalse([answer for answer in answers if answer.called])
-        lock.execute("ROLLBACK")
-        await gatherResults(answers)
-        self.assertEqual(data_of(await ask(store.page, "sms", 0, 99, 999)), [b"%d" % n for n in range(50)])
-
-    async def test_many_checks_are_one_in_the_queue(self) -> None:
-        """Else a database that is away would fill the memory with them."""
-        store = self.open()
-        lock = self.locked()
-        answer = ask(store.append, "sms", [b"1"])
-        for _ in range(3):
-            self.assertEqual(await gatherResults([ask(store.check) for _ in range(100)]), [False] * 100)
-        self.assertLessEqual(len(store._writer._queue), 1)
-        lock.execute("ROLLBACK")
-        await answer
-        self.assertIs(await ask(store.check), True)
-
-    async def test_a_busy_store_is_well(self) -> None:
-        """What was asked before takes longer than a check may, but it goes on."""
-        dialect = SqliteDialect(self.settings)
-        dialect.table = table = SlowTable("mq_data")
-        store = SqlStore(dialect, reactor, dialect.open())
-        self.addCleanup(lambda: ask(store.close))
-        self.addCleanup(table.go_on.release, 2)
-        first = ask(store.append, "sms", [b"1"])
-        second, check = ask(store.append, "sms", [b"2"]), ask(store.check)
-        table.go_on.release()
-        await first
-        self.assertIs(await check, True)
-        self.assertFalse(second.called)
-
-    async def test_a_full_disk_is_waited_for(self) -> None:
-        dialect = FullDisk(self.settings)
-        store = SqlStore(dialect, reactor, dialect.open())
-        self.addCleanup(lambda: ask(store.close))
-        answer = ask(store.append, "sms", [b'"' + b"x" * 1_000_000 + b'"'])
-        self.assertIs(await ask(store.check), False)
-        self.assertFalse(answer.called)
-        dialect.make_room()
-        self.assertEqual(await answer, [1])
-
-    async def test_foreign_rows_in_between_make_it_number_anew(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"1"])
-        self.sql("INSERT INTO mq_data (channel, data) VALUES ('sms', '2'), ('sms', '3')")
-        self.assertEqual(await ask(store.append, "sms", [b"4", b"3"]), [4, 5])
-        self.assertEqual(await ask(store.append, "sms", [b"6"]), [6])
-        self.assertEqual(
-            data_of(await ask(store.page, "sms", 0, 9, 99)), [b"1", b"2", b"3", b"4", b"3", b"6"]
-        )
-
-    async def test_one_poisonous_item_fails_alone(self) -> None:
-        await ask(self.open().close)
-        self.sql(
-            "CREATE TRIGGER no BEFORE INSERT ON mq_data WHEN NEW.data = '13' "
-            "BEGIN SELECT RAISE(ABORT, 'no'); END"
-        )
-        store = self.open()
-        lock = self.locked()
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(100)]
-        pages = ask(store.page, "sms", 0, 1000, 10_000)
-        lock.execute("ROLLBACK")
-        results = await gatherResults(answers)
-        self.assertEqual([n for n, result in enumerate(results) if isinstance(result, StoreError)], [13])
-        self.assertIs(results[13].code, Code.UNAVAILABLE)
-        self.assertEqual(data_of(await pages), [b"%d" % n for n in range(100) if n != 13])
-        ids = [result[0] for result in results if not isinstance(result, StoreError)]
-        self.assertEqual(ids, sorted(ids))
-
-    async def test_close_gives_up_after_five_seconds_and_refuses_the_rest(self) -> None:
-        store = self.open()
-        self.locked()
-        answer = ask(store.append, "sms", [b"1"])
-        started = reactor.seconds()
-        await ask(store.close)
-        self.assertTrue(4.5 < reactor.seconds() - started < 8)
-        self.assertIs((await answer).code, Code.UNAVAILABLE)
-
-    async def test_close_ends_its_thread_and_its_connection(self) -> None:
-        before = set(threading.enumerate())
-        store = self.open()
-        await ask(store.append, "sms", [b"1"])
-        self.assertEqual(len(set(threading.enumerate()) - before), 1)
-        await ask(store.close)
-        self.assertEqual(set(threading.enumerate()) - before, set())
-        self.assertFalse(Path(self.path + "-wal").exists())
-
-    def test_what_errors_mean(self) -> None:
-        dialect = SqliteDialect(self.settings)
-        with closing(sqlite3.connect(":memory:")) as connection:
-            connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b NOT NULL)")
-            connection.execute("INSERT INTO t VALUES (1, 1)")
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100)
-            for statement, values, fault in (
-                ("INSERT INTO t VALUES (1, 1)", (), Fault.TAKEN),
-                ("INSERT INTO t VALUES (2, NULL)", (), Fault.POISON),
-                ("INSERT INTO t VALUES (2, ?)", ("x" * 200,), Fault.TOO_LARGE),
-                ("INSERT INTO gone VALUES (2, 2)", (), Fault.PASSING),
-            ):
-                with self.assertRaises(sqlite3.Error) as caught:
-                    connection.execute(statement, values)
-                self.assertIs(dialect.fault(caught.exception), fault, statement)
-        self.assertIs(dialect.fault(RuntimeError()), Fault.POISON)
-
-
 class SqliteOpenTest(SqliteCase):
     def assert_refused(self, *words: str, **changes: Any) -> None:
         settings = DatabaseSettings(**{"driver": "sqlite", "path": self.path} | changes)
@@ -348,15 +221,3 @@ class SqliteOpenTest(SqliteCase):
 
     def test_an_unknown_driver(self) -> None:
         self.assert_refused("[database] driver", "oracle", driver="oracle")
-
-
-class FullDisk(SqliteDialect):
-    """A file that may not grow beyond ten pages until there is room, as SQLite itself sees to it."""
-
-    def connect(self) -> sqlite3.Connection:
-        self.full = super().connect()
-        self.full.execute("PRAGMA max_page_count = 20")
-        return self.full
-
-    def make_room(self) -> None:
-        self.full.execute("PRAGMA max_page_count = 1000000")

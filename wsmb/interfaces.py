@@ -30,6 +30,9 @@ class MessageStore(Protocol):
     method has returned, always in the caller's thread. A passing fault (the database is away, a
     lock, a full disk) is not reported: the store tries again until it has succeeded or is closed.
     On `close`, what has not been done gets a StoreError.
+
+    While the disk is full, appends wait for room in their order, and what was asked after them goes on;
+    but a page that would be empty waits for the appends to its channel.
     """
 
     @property

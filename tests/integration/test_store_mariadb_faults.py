@@ -17,6 +17,12 @@ from tests.integration.tcp_proxy import LossyProxy
 from wsmb.errors import Code, StoreError
 from wsmb.interfaces import MessageStore
 
+FULL_TABLE = """
+CREATE TRIGGER full BEFORE INSERT ON mq_data FOR EACH ROW BEGIN
+    DECLARE error int DEFAULT (SELECT MAX(number) FROM errors);
+    IF error IS NOT NULL THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = error, MESSAGE_TEXT = 'full'; END IF;
+END"""
+
 
 class FaultTest(MariaDBCase):
     def through_proxy(self) -> tuple[LossyProxy, MessageStore]:
@@ -174,3 +180,24 @@ class FaultTest(MariaDBCase):
         self.assertLess(reactor.seconds() - started, 5 + 2)
         self.assertFalse(store_threads())
         self.assertIs((await answer).code, Code.UNAVAILABLE)
+
+    async def test_where_there_is_no_room_items_wait_and_all_else_goes_on(self) -> None:
+        """The server's own errors: a table or a disk that is full, as a statement meets them."""
+        await ask(self.open().close)
+        self.sql("CREATE TABLE errors (number int)")
+        self.sql(FULL_TABLE)
+        store = self.open()
+        ids = list(await ask(store.append, "sms", [b"0", b"1"]))
+        for count, error in enumerate((1114, 1021)):
+            self.sql("INSERT INTO errors VALUES (%s)", error)
+            answers = [ask(store.append, "sms", [b"%d" % number], key=b"k" * 16) for number in range(2, 50)]
+            store.remove(ids[:1])
+            found = await ask(store.page, "sms", 0, 99, 999)
+            self.assertEqual([item.item_id for item in found], ids[1:], error)
+            self.assertIs(await ask(store.check), True)
+            self.assertFalse([answer for answer in answers if answer.called])
+            self.sql("DELETE FROM errors")
+            ids = [item_id for (item_id,) in await gatherResults(answers)]
+            self.assertEqual(self.sql("SELECT COUNT(*) FROM mq_message_id"), ((48 * (count + 1),),))
+            self.sql("DELETE FROM mq_data WHERE data_id < %s", ids[0])
+            self.assertEqual(self.sql("SELECT data_id FROM mq_data ORDER BY 1"), tuple((one,) for one in ids))

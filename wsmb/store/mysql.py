@@ -59,6 +59,8 @@ _TOO_LARGE = {ER.NET_PACKET_TOO_LARGE, ER.DATA_TOO_LONG}
 _LATER = {ER.NO_SUCH_TABLE}
 _ER_SIGNAL, _ER_CHECK_MYSQL = 1644, 3819
 _NEVER = {ER.CANT_AGGREGATE_2COLLATIONS, ER.CONSTRAINT_FAILED, _ER_SIGNAL, _ER_CHECK_MYSQL}
+# Of a statement, and not of a COMMIT, whose end would be unknown.
+_FULL = {ER.RECORD_FILE_FULL, ER.DISK_FULL}
 _NO_ACCESS = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, 1698}
 _MAY_NOT = {ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.SPECIFIC_ACCESS_DENIED_ERROR}
 _NO_SERVER = {CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR}
@@ -124,6 +126,8 @@ class MysqlDialect:
             return Fault.TAKEN
         if code in _TOO_LARGE:
             return Fault.TOO_LARGE
+        if code in _FULL or (code == ER.GET_ERRNO and "28" in str(error.args[1:])):
+            return Fault.FULL
         passes = isinstance(error, pymysql.OperationalError | pymysql.InternalError | pymysql.InterfaceError)
         if code in _LATER or (passes and code not in _NEVER):
             return Fault.PASSING

@@ -86,7 +86,7 @@ class Page:
     refusal: StoreError | None = None
     found: list[StoredItem] = field(default_factory=list)
     hidden: frozenset[int] = frozenset()
-    """Items that an earlier try has stored though they were asked for later."""
+    """Items that were stored though they were asked for later, or are there though they were removed."""
 
     @property
     def rows(self) -> int:
@@ -152,9 +152,10 @@ class Batch:
     """An earlier try may have been committed: its end was not seen."""
     collisions: int = 0
     """How many tries in a row found an id taken."""
-
     next_id: int = 0
     """The first id above those of its appends."""
+    has_waited: bool = False
+    """It comes from what waited for room."""
 
     @property
     def appends(self) -> list[Append]:
@@ -177,4 +178,4 @@ class Batch:
                 operation.stored = True
                 later += operation.ids
             elif type(operation) is Page:
-                operation.hidden = frozenset(later)
+                operation.hidden |= frozenset(later)

@@ -74,6 +74,8 @@ class SqliteDialect:
             return Fault.TAKEN
         if code == sqlite3.SQLITE_TOOBIG:
             return Fault.TOO_LARGE
+        if code == sqlite3.SQLITE_FULL:
+            return Fault.FULL
         if isinstance(error, sqlite3.OperationalError) and code not in _LASTING:
             return Fault.PASSING
         return Fault.POISON

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.base import DelayedCall
@@ -12,10 +11,9 @@ from twisted.python.failure import Failure
 
 from wsmb.errors import Code, StoreError
 from wsmb.store.dialects import Fault, kind_of
+from wsmb.store.lanes import Lanes
 from wsmb.store.operations import Batch, Operation
 
-_MOST_ROWS = 2000
-_MOST_BYTES = 4_194_304
 # The database is used again within a second of its return.
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 0.5
 # A foreign program that inserts all the time can be in the way a few times, not for ever.
@@ -45,13 +43,14 @@ class Writer:
         self._next_id = largest_id + 1
         self.batches = 0
         """How many batches have been carried out."""
-        self._queue: deque[Operation] = deque()
-        self._parts: deque[Batch] = deque()
+        self._lanes = Lanes()
         self._batch: Batch | None = None
         self._reporting = False
         self._tries = 0
         self._refused = 0
         self._retry: DelayedCall | None = None
+        self._room_tries = 0
+        self._room_retry: DelayedCall | None = None
         self._when_idle: Callable[[], None] | None = None
         self._ended = False
 
@@ -62,7 +61,7 @@ class Writer:
             return
         if self._when_idle is not None:
             operation.refusal = _CLOSED
-        self._queue.append(operation)
+        self._lanes.add(operation)
         self._advance()
 
     def drain(self, done: Callable[[], None]) -> None:
@@ -73,38 +72,26 @@ class Writer:
     def abandon(self) -> None:
         """Refuse all that has not been carried out. What still runs may or may not be stored."""
         left = [self._batch] if self._batch else []
-        left += [*self._parts, Batch(list(self._queue))]
+        left += self._lanes.clear()
         self._ended = True
         self._batch = None
-        self._parts.clear()
-        self._queue.clear()
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        for timer in (self._retry, self._room_retry):
+            if timer is not None:
+                timer.cancel()
+        self._retry = self._room_retry = None
         for batch in left:
             self._report(batch, _CLOSED)
 
     def _advance(self) -> None:
         if self._batch is not None or self._reporting:
             return
-        if self._parts or self._queue:
-            batch = self._parts.popleft() if self._parts else self._gather()
+        batch = self._lanes.next()
+        if batch is not None:
             batch.number(self._next_id)
             self._carry(batch)
-        elif self._when_idle is not None and not self._ended:
+        elif self._when_idle is not None and not self._ended and not self._lanes:
             self._ended = True
             self._when_idle()
-
-    def _gather(self) -> Batch:
-        operations: list[Operation] = []
-        rows = size_bytes = 0
-        queue = self._queue
-        while queue and rows < _MOST_ROWS and size_bytes < _MOST_BYTES:
-            operation = queue.popleft()
-            operations.append(operation)
-            rows += operation.rows
-            size_bytes += operation.size_bytes
-        return Batch(operations)
 
     def _carry(self, batch: Batch) -> None:
         self._batch = batch
@@ -129,7 +116,9 @@ class Writer:
         if batch is not self._batch:
             return
         fault = self._fault(_error(failure))
-        if fault is Fault.PASSING:
+        if fault is Fault.FULL and self._lanes.set_aside(batch):
+            self._wait_for_room(failure)
+        elif fault in {Fault.PASSING, Fault.FULL}:
             self._try_later(failure, batch)
         elif fault is Fault.TAKEN and batch.collisions < _MOST_COLLISIONS:
             batch.collisions += 1
@@ -143,16 +132,32 @@ class Writer:
         if not self._tries:
             self._log.warn("the database fails, trying until it is back: {error}", error=str(failure.value))
         batch.unsure = True
-        delay_s = min(FIRST_DELAY_S * 2.0 ** min(self._tries, 10), LONGEST_DELAY_S)
+        self._retry = self._call_later(_delay_s(self._tries), self._carry, batch)
         self._tries += 1
-        self._retry = self._call_later(delay_s, self._carry, batch)
+
+    def _wait_for_room(self, failure: Failure) -> None:
+        """The rest goes on meanwhile."""
+        if not self._room_tries:
+            self._log.error(
+                "the database has no room left: what is to be kept waits for it ({error})",
+                error=str(failure.value),
+            )
+        if self._room_retry is None:
+            self._room_retry = self._call_later(_delay_s(self._room_tries), self._look_for_room)
+            self._room_tries += 1
+        self._batch = None
+        self._advance()
+
+    def _look_for_room(self) -> None:
+        self._room_retry = None
+        self._lanes.look_for_room()
+        self._advance()
 
     def _split(self, batch: Batch) -> None:
         """One operation is poison: go by halves until it stands alone, the others with their fellows."""
-        middle = len(batch.operations) // 2
         self._batch = None
         self._next_id = max(self._next_id, batch.next_id)
-        self._parts.extendleft((Batch(batch.operations[middle:]), Batch(batch.operations[:middle])))
+        self._lanes.split(batch)
         self._advance()
 
     def _refuse(self, fault: Fault, failure: Failure, batch: Batch) -> None:
@@ -167,7 +172,11 @@ class Writer:
     def _finish(self, batch: Batch, error: StoreError | None) -> None:
         self._batch = None
         self._next_id = max(self._next_id, batch.next_id)
-        if self._parts or self._queue:
+        self._lanes.finish(batch, is_refused=error is not None)
+        if self._room_tries and not self._lanes.is_full:
+            self._log.info("there is room again, after {tries} tries", tries=self._room_tries)
+            self._room_tries = 0
+        if self._lanes:
             self._advance()  # before the reports, so that the thread works meanwhile
         self._report(batch, error)
         self._advance()
@@ -183,6 +192,10 @@ class Writer:
 
     def _unexpected(self, failure: Failure) -> None:
         self._log.failure("the writer failed", failure=failure)
+
+
+def _delay_s(tries: int) -> float:
+    return min(FIRST_DELAY_S * 2.0 ** min(tries, 10), LONGEST_DELAY_S)
 
 
 def _error(failure: Failure) -> BaseException:
