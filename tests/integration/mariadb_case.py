@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor
@@ -10,6 +11,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.contracts.store_contract import ask
 from tests.integration.mariadb import MariaDB, mariadb
+from tests.integration.tcp_proxy import LossyProxy
 from wsmb.interfaces import MessageStore
 from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
@@ -39,6 +41,13 @@ class MariaDBCase(TestCase):
         store = open_store(settings or self.settings, reactor)
         self.addCleanup(lambda: ask(store.close))
         return store
+
+    def through_proxy(self) -> tuple[LossyProxy, MessageStore]:
+        """A store that talks to the server through a proxy on its own."""
+        proxy = LossyProxy(self.server.port)
+        self.addCleanup(proxy.close)
+        there = replace(self.settings, host="127.0.0.1", port=proxy.port)
+        return proxy, self.open(there)
 
     def sql(self, statement: str, *values: object) -> Any:
         return self.server.query(statement, *values, database=self.settings.name)

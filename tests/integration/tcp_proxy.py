@@ -19,6 +19,8 @@ class LossyProxy:
         self._countdown = 0
         self._deliver = True
         self._hold = False
+        self._is_cut_off = False
+        self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_at(self, text: bytes, nth: int = 1, deliver: bool = True, hold: bool = False) -> None:
@@ -29,6 +31,16 @@ class LossyProxy:
         """
         self._text, self._countdown, self._deliver, self._hold = text, nth, deliver, hold
 
+    def cut_off(self) -> None:
+        """End all connections, and each new one at once, until `mend`."""
+        self._is_cut_off = True
+        open_now, self._open = self._open, []
+        for connection in open_now:
+            _hang_up(connection)
+
+    def mend(self) -> None:
+        self._is_cut_off = False
+
     def close(self) -> None:
         self._listener.close()
 
@@ -38,7 +50,11 @@ class LossyProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self._is_cut_off:
+                _hang_up(client)
+                continue
             server = socket.create_connection(("127.0.0.1", self._target))
+            self._open += (client, server)
             swallow = threading.Event()
             for forward in (self._up, self._down):
                 threading.Thread(target=forward, args=(client, server, swallow), daemon=True).start()

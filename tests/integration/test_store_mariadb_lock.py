@@ -12,18 +12,11 @@ from twisted.logger import capturedLogs, formatEvent
 
 from tests.contracts.store_contract import ask
 from tests.integration.mariadb_case import MariaDBCase
-from tests.integration.tcp_proxy import LossyProxy
 from wsmb.errors import SettingError
-from wsmb.interfaces import MessageStore
 from wsmb.store import open_store
 
 
 class LockTest(MariaDBCase):
-    def through_proxy(self) -> tuple[LossyProxy, MessageStore]:
-        proxy = LossyProxy(self.server.port)
-        self.addCleanup(proxy.close)
-        return proxy, self.open(replace(self.settings, host="127.0.0.1", port=proxy.port))
-
     def holder(self) -> int | None:
         return self.sql("SELECT IS_USED_LOCK(CONCAT('wsmb.', SHA1(CONCAT(DATABASE(), '.mq_data'))))")[0][0]
 
