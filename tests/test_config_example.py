@@ -45,4 +45,6 @@ class ExampleTests(ConfigCase):
                 CHANNEL_KEYS if section == "channel sms" else [o.key for o in OPTIONS if o.section == section]
             )
             shown = text.partition(f"\n[{section}]\n")[2].partition("\n[")[0]
-            self.assertEqual(sorted(known), sorted(re.findall(r"^;?(\w+)(?:\[\])? = ", shown, re.MULTILINE)))
+            self.assertEqual(
+                sorted(known), sorted(re.findall(r"^;?(\w+)(?:\[\])? =(?: |$)", shown, re.MULTILINE))
+            )

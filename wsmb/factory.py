@@ -96,9 +96,11 @@ class BrokerFactory(WebSocketServerFactory):
         for connection in list(self.connections):
             if connection.shows_life():
                 connection.quiet_since_s = now_s
-                connection.pings_then = connection.pings
+                # Whether those since the last sweep went before it or after it, nobody knows.
+                connection.pings_then = connection.pings_seen
             else:
                 self._silent(connection, now_s, now_s - connection.quiet_since_s)
+            connection.pings_seen = connection.pings
 
     def _silent(self, connection: BrokerProtocol, now_s: float, silence_s: float) -> None:
         settings = self.settings

@@ -82,6 +82,9 @@ def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
         allowed_origins=tuple(given.value for given in server.all(options.ALLOWED_ORIGINS)),
         max_frame_bytes=server.value(options.MAX_FRAME_BYTES),
         max_outstanding_bytes=_max_outstanding_bytes(server),
+        max_outstanding_frames=server.value(options.MAX_OUTSTANDING_FRAMES),
+        max_buffer_bytes=server.value(options.MAX_BUFFER_BYTES),
+        drain_seconds=server.value(options.DRAIN_SECONDS),
         ping_interval_s=server.value(options.PING_INTERVAL),
         ping_timeout_s=server.value(options.PING_TIMEOUT),
         handshake_timeout_s=server.value(options.HANDSHAKE_TIMEOUT),
@@ -96,6 +99,11 @@ def _channel(found: Found) -> ChannelSettings:
         keep_data=found.value(options.KEEP_DATA),
         limit=found.value(options.LIMIT),
         delay_send_s=found.value(options.DELAY_SEND),
+        ack_timeout_s=found.value(options.ACK_TIMEOUT),
+        max_deliveries=found.value(options.MAX_DELIVERIES),
+        dead_letter_channel=found.value(options.DEAD_LETTER_CHANNEL),
+        expire_after_s=found.value(options.EXPIRE_AFTER),
+        expire_field=found.value(options.EXPIRE_FIELD),
     )
 
 

@@ -86,6 +86,43 @@ DELAY_SEND = Option(
     "Milliseconds between two frames of waiting items",
     in_channel=True,
 )
+ACK_TIMEOUT = Option(
+    "server", "ack_timeout", values.seconds(1), "60", "WSMB_ACK_TIMEOUT",
+    "Seconds that a receiver that acknowledges has for each frame before another one gets it",
+    in_channel=True,
+)
+MAX_DELIVERIES = Option(
+    "server", "max_deliveries", values.whole(0, 1_000_000), "20", "WSMB_MAX_DELIVERIES",
+    "Tries with receivers that acknowledge before an item goes to the dead letters; 0 is no limit",
+    in_channel=True,
+)
+DEAD_LETTER_CHANNEL = Option(
+    "server", "dead_letter_channel", values.channel_or_none, "", "WSMB_DEAD_LETTER_CHANNEL",
+    "The channel of the dead letters; empty is dead. and the channel's own name",
+    in_channel=True, empty_counts=True,
+)
+EXPIRE_AFTER = Option(
+    "server", "expire_after", values.seconds(0, or_zero=True), "0", "WSMB_EXPIRE_AFTER",
+    "Seconds after which an item is not delivered any more; 0 is never",
+    in_channel=True,
+)
+EXPIRE_FIELD = Option(
+    "server", "expire_field", values.plain, "", "WSMB_EXPIRE_FIELD",
+    "The field of an item that holds the Unix time from which on it is not delivered, such as expiration",
+    in_channel=True, empty_counts=True,
+)
+MAX_OUTSTANDING_FRAMES = Option(
+    "server", "max_outstanding_frames", values.whole(1, 1_000_000), "1000", "WSMB_MAX_OUTSTANDING_FRAMES",
+    "How many frames of channels that keep messages a receiver may have without having proved them",
+)
+MAX_BUFFER_BYTES = Option(
+    "server", "max_buffer_bytes", values.whole(1_048_576, 1 << 34), "33554432", "WSMB_MAX_BUFFER_BYTES",
+    "Memory for what was taken but is neither delivered nor stored; then senders are slowed, then refused",
+)
+DRAIN_SECONDS = Option(
+    "server", "drain_seconds", values.seconds(0, or_zero=True), "2", "WSMB_DRAIN_SECONDS",
+    "Seconds over which the connections are ended when the broker stops",
+)
 MAX_FRAME_BYTES = Option(
     "server", "max_frame_bytes", values.whole(1024, 1 << 30), "1048576", "WSMB_MAX_FRAME_BYTES",
     "The largest frame that is taken",
@@ -165,7 +202,9 @@ DATA = Option(
 
 OPTIONS: tuple[Option[Any], ...] = (
     *(LISTEN, PORT, PATH, ALLOWED_ORIGINS, NUMBER_OF_RECEIVER, RECEIVER_CHOICE, KEEP_DATA, DELAY_SEND),
-    *(MAX_FRAME_BYTES, MAX_OUTSTANDING_BYTES, PING_INTERVAL, PING_TIMEOUT, HANDSHAKE_TIMEOUT),
+    *(ACK_TIMEOUT, MAX_DELIVERIES, DEAD_LETTER_CHANNEL, EXPIRE_AFTER, EXPIRE_FIELD),
+    *(MAX_FRAME_BYTES, MAX_OUTSTANDING_BYTES, MAX_OUTSTANDING_FRAMES, MAX_BUFFER_BYTES, DRAIN_SECONDS),
+    *(PING_INTERVAL, PING_TIMEOUT, HANDSHAKE_TIMEOUT),
     *(DATABASE_URL, DRIVER, HOST, DATABASE_PORT, NAME, PREFIX, USERNAME, PASSWORD, LIMIT),
     *(HTPASSWD, SOURCE, DATA),
 )

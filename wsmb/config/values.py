@@ -57,6 +57,13 @@ def plain(text: str, warn: Warn) -> str:
     return text
 
 
+def channel_or_none(text: str, warn: Warn) -> str:
+    """The name of a channel, or nothing."""
+    if len(text) > 100:
+        raise _unfit(text, "a name of at most 100 characters")
+    return text
+
+
 def whole(low: int, high: int) -> Parser[int]:
     """A whole number, both bounds included."""
 
