@@ -19,56 +19,30 @@ class Done(Protocol):
         """`receivers`: how many connections it was handed to; `stored`: how many items were committed."""
 
 
-class Message:
+class Message(msgspec.Struct, eq=False):
     """Items that go together: a frame as its sender wrote it, or a batch of waiting items."""
 
-    __slots__ = (
-        "done",
-        "expires_at",
-        "ids",
-        "is_back",
-        "is_batch",
-        "is_settled",
-        "items",
-        "key",
-        "limit",
-        "payload",
-        "sender",
-        "storing",
-        "tries",
-    )
-
-    def __init__(
-        self,
-        payload: bytes,
-        items: Sequence[bytes] | msgspec.Raw,
-        limit: int,
-        sender: Peer | None,
-        *,
-        expires_at: float | None = None,
-        key: bytes | None = None,
-    ) -> None:
-        self.payload = payload
-        self.items = items
-        self.limit = limit
-        self.sender = sender
-        self.expires_at = expires_at
-        """Unix time."""
-        self.key = key
-        """Its message id, as the store remembers it."""
-        self.ids: Sequence[int] = ()
-        """Its items' ids, once they are in the store."""
-        self.is_batch = False
-        """Whether it was read from the store."""
-        self.storing = False
-        """Whether its items are on their way to the store."""
-        self.is_back = False
-        """Whether it waits again, in the store, or will once it is there."""
-        self.is_settled = False
-        """Nothing is to be done with it any more."""
-        self.tries = 0
-        """How often it has been handed out in vain."""
-        self.done: Done | None = None
+    payload: bytes
+    items: Sequence[bytes] | msgspec.Raw
+    limit: int
+    sender: Peer | None
+    expires_at: float | None = None
+    """Unix time."""
+    key: bytes | None = None
+    """Its message id, as the store remembers it."""
+    ids: Sequence[int] = ()
+    """Its items' ids, once they are in the store."""
+    is_batch: bool = False
+    """Whether it was read from the store."""
+    storing: bool = False
+    """Whether its items are on their way to the store."""
+    is_back: bool = False
+    """Whether it waits again, in the store, or will once it is there."""
+    is_settled: bool = False
+    """Nothing is to be done with it any more."""
+    tries: int = 0
+    """How often it has been handed out in vain."""
+    done: Done | None = None
 
     @property
     def own(self) -> frozenset[Peer]:

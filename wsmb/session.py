@@ -67,7 +67,7 @@ class Session:
         for payload in payloads:
             try:
                 command = wire.decode(payload)
-                if isinstance(command, wire.SendMessage):
+                if type(command) is wire.SendMessage:
                     self._send_message(command, payload)
                 else:
                     self._carry_out(command)
