@@ -156,12 +156,13 @@ class Acks:
         if self._shares:
             self._pulse.waiting.add(self)
 
-    def ended(self) -> None:
-        """The connection has ended: nothing will be acknowledged any more."""
+    def ended(self) -> list[Delivery]:
+        """The connection has ended: nothing will be acknowledged any more. What has failed by that."""
         self._pulse.waiting.discard(self)
         shares, self._shares, self._young = self._shares, {}, []
         for share in shares.values():
             self._fail(share, "", 0.0)
+        return [share.delivery for share in shares.values()]
 
     def _fail(self, share: _Share, dead_reason: str, delay_s: float) -> None:
         share.is_noted = True

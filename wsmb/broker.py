@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -90,6 +90,15 @@ class Broker:
         channel = self._channels.get(name)
         if channel is not None:
             channel.leave(peer)
+            self._forget(name)
+
+    def end(self, receiver: Receiver, names: Iterable[str]) -> None:
+        """The connection has ended, which received on the channels `names`: others get what it has not
+        proved."""
+        for name in names:
+            self._channels[name].leave(receiver.peer)
+        receiver.ended()
+        for name in names:
             self._forget(name)
 
     def _forget(self, name: str) -> None:

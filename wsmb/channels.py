@@ -60,6 +60,7 @@ class Channel:
         self._outstanding: Outstanding = self._unproved.outstanding
         self._backlog = Backlog(name, settings, around, self._receivers, self)
         self._held = Held()
+        self._number = 0
         # Until the backlog is clear, all goes to the store: for memory there is too much, or it waits
         # too long.
         self._spilled = False
@@ -118,7 +119,8 @@ class Channel:
                 self._fanout.send(chosen, frames.text_frame(payload))
             return len(chosen)
         expires_at = self._settings.expires_at(ttl_s, self._around.pulse.unix_time_s)
-        message = Message(payload, data, limit, sender, expires_at=expires_at, key=key)
+        self._number += 1
+        message = Message(payload, data, limit, sender, self._number, expires_at, key)
         if self._settings.expire_field and not self._refresh(message):
             return 0
         if not self._keeps:

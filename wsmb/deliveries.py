@@ -26,6 +26,8 @@ class Message(msgspec.Struct, eq=False):
     items: Sequence[bytes] | msgspec.Raw
     limit: int
     sender: Peer | None
+    number: int = 0
+    """Counts the frames of its channel, in the order in which they came."""
     expires_at: float | None = None
     """Unix time."""
     key: bytes | None = None
@@ -72,12 +74,17 @@ class Delivery:
         "is_tried",
         "last_user",
         "messages",
+        "redeliver",
         "size_bytes",
     )
 
-    def __init__(self, receivers: int, settled: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self, receivers: int, settled: Callable[[Delivery], None], redeliver: Callable[[], None]
+    ) -> None:
         self._open = receivers
         self._settled = settled
+        self.redeliver = redeliver
+        """To be called when it has failed, together with all others that fail at the same time."""
         self.messages: list[Message] = []
         self.size_bytes = 0
         self.is_proved = False

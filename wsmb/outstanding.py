@@ -16,11 +16,15 @@ from wsmb.receiver import Receiver
 class Outstanding:
     """Hands out, and remembers what has been handed out until it is settled.
 
-    `settled` gets each delivery that is outstanding no more, proved or failed.
+    `settled` gets each delivery that is outstanding no more, proved or failed; `redeliver` is called
+    when all that fail together have failed.
     """
 
-    def __init__(self, fanout: Fanout, settled: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self, fanout: Fanout, settled: Callable[[Delivery], None], redeliver: Callable[[], None]
+    ) -> None:
         self._fanout = fanout
+        self._redeliver = redeliver
         self._settled = settled
         self._receivers: dict[Peer, Receiver] = {}
         self._subscriptions: dict[Peer, Subscription] = {}
@@ -112,7 +116,7 @@ class Outstanding:
                 subscription.give(delivery)
 
     def _begin(self, peers: Sequence[Peer]) -> Delivery:
-        delivery = Delivery(len(peers), self._close)
+        delivery = Delivery(len(peers), self._close, self._redeliver)
         self._unsettled[delivery] = None
         return delivery
 
@@ -120,11 +124,6 @@ class Outstanding:
         del self._unsettled[delivery]
         self._settled(delivery)
 
-    def in_memory_only(self) -> list[Message]:
-        """The outstanding messages that the store does not have, oldest first."""
-        return [
-            message
-            for delivery in self._unsettled
-            for message in delivery.messages
-            if not message.ids and not message.storing
-        ]
+    def messages(self) -> list[Message]:
+        """All that is outstanding."""
+        return [message for delivery in self._unsettled for message in delivery.messages]

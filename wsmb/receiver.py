@@ -168,4 +168,6 @@ class Receiver:
             delivery.last_user = self.user
             delivery.is_acknowledged = False
             delivery.fail()
-        self.acks.ended()
+        shares = self.acks.ended()
+        for redeliver in {delivery.redeliver for delivery in (*unproved, *shares)}:
+            redeliver()

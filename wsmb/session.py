@@ -112,11 +112,9 @@ class Session:
         self.awaits_first_frame = False
         self.answers.close()
         channels, self._channels = self._channels, None
-        for name in channels or ():
-            self._broker.leave(name, self._peer)
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
-            receiver.ended()
+            self._broker.end(receiver, channels or ())
 
     # Commands
 

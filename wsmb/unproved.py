@@ -42,7 +42,7 @@ class Unproved:
         self._around = around
         self._store = around.store
         self._channel = channel
-        self.outstanding = Outstanding(around.fanout, self._settled)
+        self.outstanding = Outstanding(around.fanout, self._settled, self.redeliver)
         self._failed: list[Delivery] = []
         self._storing = 0
 
@@ -77,11 +77,21 @@ class Unproved:
             self._name, message.split(), stored, expires_at=message.expires_at, key=message.key
         )
 
-    def persist(self) -> None:
-        """Put what is outstanding into the store, since something newer is about to go there."""
-        for message in self.outstanding.in_memory_only():
-            message.key = None  # remembered by itself when it was handed out
-            self.store_first(message, self._persisted)
+    def persist(self, others: Sequence[Message] = ()) -> None:
+        """Put what is outstanding into the store, since something newer is about to go there.
+
+        With `others`: these, and what is older than one of them.
+        """
+        messages = self.outstanding.messages()
+        messages += [message for delivery in self._failed for message in delivery.messages]
+        if others:
+            newest = max(message.number for message in others)
+            messages = [message for message in messages if message.number < newest]
+        there = {id(message): message for message in (*messages, *others)}
+        for message in sorted(there.values(), key=lambda message: message.number):
+            if not message.ids and not message.storing:
+                message.key = None  # remembered by itself when it was handed out
+                self.store_first(message, self._persisted)
 
     def _persisted(self, message: Message, error: StoreError | None) -> None:
         if error is None and message.is_settled:
@@ -118,14 +128,16 @@ class Unproved:
 
     def redeliver(self) -> None:
         """See to what has failed since the last call."""
+        if not self._failed:
+            return
         failed, self._failed = self._failed, []
+        both = [(message, delivery) for delivery in failed for message in delivery.messages]
         back: list[Message] = []
-        for delivery in failed:
-            for message in delivery.messages:
-                if delivery.is_tried:
-                    message.tries += 1
-                if not self._is_done_with(message, delivery):
-                    back.append(message)
+        for message, delivery in sorted(both, key=lambda pair: pair[0].number):
+            if delivery.is_tried:
+                message.tries += 1
+            if not self._is_done_with(message, delivery):
+                back.append(message)
         self._put_back(back)
         self._tell_idle()
 
@@ -147,11 +159,12 @@ class Unproved:
         return self._channel.deliver_again(message)
 
     def _put_back(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
         there = [message for message in messages if message.ids]
         for message in messages:
             message.is_back = True
-            if not message.ids and not message.storing:
-                self.store_first(message, self._persisted)
+        self.persist(messages)
         self._restore(there)
 
     def _restore(self, messages: Sequence[Message]) -> None:
