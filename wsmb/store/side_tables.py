@@ -92,6 +92,11 @@ class SideTables:
         rows = self._last_keys(connection, KEYS_KEPT)
         return Keys((digest, created) for digest, created in rows if created >= now - KEYS_KEPT_S)
 
+    @property
+    def has_items(self) -> bool:
+        """Whether any item may have tries or expiry. Most stores have none, and pay nothing."""
+        return self._has_items and self.are_there
+
     def put(self, connection: Any, rows: Sequence[tuple[int, int, float | None]]) -> None:
         """Insert (data_id, tries, expires_at), in the place of what is there for these ids."""
         if rows and self.are_there:
@@ -100,7 +105,7 @@ class SideTables:
 
     def notes(self, connection: Any, ids: Sequence[int]) -> dict[int, tuple[int, float | None]]:
         """Tries and expires_at by id, for those of `ids` that have any."""
-        if not self._may_have_items:
+        if not self.has_items:
             return {}
         rows = self._of_ids(connection, _NOTES, ids)
         return {item_id: (tries, expires_at) for item_id, tries, expires_at in rows}
@@ -115,7 +120,7 @@ class SideTables:
 
     def delete(self, connection: Any, ids: Sequence[int]) -> None:
         """Delete the rows of these items. Where no item has a row, this costs nothing."""
-        if self._may_have_items:
+        if self.has_items:
             self._of_ids(connection, _DELETE, ids)
 
     def put_keys(self, connection: Any, keys: Sequence[bytes], now: float) -> None:
@@ -136,7 +141,7 @@ class SideTables:
 
     def expired(self, connection: Any, before: float, limit: int) -> list[int]:
         """The ids of items that have expired before `before`, at most `limit`."""
-        if not self._may_have_items:
+        if not self.has_items:
             return []
         return [row[0] for row in self._execute(connection, _EXPIRED, (before, limit))]
 
@@ -145,7 +150,7 @@ class SideTables:
 
         The last id that was looked at; None if there was none.
         """
-        if not self._may_have_items:
+        if not self.has_items:
             return None
         ids = [row[0] for row in self._execute(connection, _NEXT, (after_id, limit))]
         there = {row[0] for row in self._of_ids(connection, _THERE, ids)}
@@ -161,10 +166,6 @@ class SideTables:
         self._execute(connection, _DELETE_KEYS, values)
         after, _ = self._key_numbers(connection)
         return after >= first + limit
-
-    @property
-    def _may_have_items(self) -> bool:
-        return self._has_items and self.are_there
 
     def _key_numbers(self, connection: Any) -> tuple[int, int]:
         ((first, last),) = self._execute(connection, _KEY_NUMBERS)

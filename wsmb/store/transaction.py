@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any
 
 from twisted.logger import Logger
@@ -76,18 +76,16 @@ class Transactions:
         return bool(keys) and self._side.last_keys(connection, len(keys)) == keys
 
     def _append(self, connection: Any, group: list[Append]) -> None:
+        rows: list[tuple[int, str, str]] = []
+        notes: list[tuple[int, int, float | None]] = []
         group = [append for append in group if not append.stored]
-        rows = [
-            (item_id, append.channel, text)
-            for append in group
-            for item_id, text in zip(append.ids, append.texts, strict=True)
-        ]
+        for append in group:
+            rows += zip(append.ids, repeat(append.channel), append.texts)
+            if append.expires_at is not None:
+                notes += [(item_id, 0, append.expires_at) for item_id in append.ids]
         if rows:
             self._table.insert(connection, rows)
-        expiring = [append for append in group if append.expires_at is not None]
-        self._side.put(
-            connection, [(item_id, 0, append.expires_at) for append in expiring for item_id in append.ids]
-        )
+        self._side.put(connection, notes)
         self._side.put_keys(connection, _keys(group), self._now())
 
     def _remove(self, connection: Any, group: list[Remove]) -> None:
@@ -146,6 +144,8 @@ class Transactions:
                     return
 
     def _add_notes(self, connection: Any, page: Page) -> None:
+        if not self._side.has_items:
+            return
         notes = self._side.notes(connection, [item.item_id for item in page.found])
         if notes:
             page.found = [StoredItem(*item[:2], *notes.get(item.item_id, ())) for item in page.found]
