@@ -75,14 +75,16 @@ class OpenTest(MariaDBCase):
             store = self.open(replace(self.settings, username="few", password="few"))
         (line,) = [line for line in map(formatEvent, events) if "may not make tables" in line]
         self.assertIn("few may not make tables beside mq_data", line)
-        ids = await ask(store.append, "sms", [b"1"], expires_at=4e9, key=b"k" * 16)
-        store.note_tries({ids[0]: 1})
-        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), [StoredItem(ids[0], b"1")])
+        ids = await ask(store.append, "sms", [b"1", b"2"], expires_at=4e9, key=b"k" * 16)
+        ids += await ask(store.append, "sms", [b"3"])
+        store.note_tries({ids[0]: 1, 999: 1})
+        store.remove(ids[1:2])
+        expected = [StoredItem(ids[0], b"1", 1, 4e9), StoredItem(ids[2], b"3")]
+        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), expected)
         self.assertFalse((await sweep(store, 5e9, 0)).more)
-        store.remove(ids)
-        self.assertTrue(await ask(store.check))
+        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), expected[1:])
+        self.assertEqual(len(store._dialect.side._memory), 0)
         self.assertEqual(self.sql("SHOW TABLES"), (("mq_data",),))
-        self.assertEqual(self.rows(), [])
 
     async def test_tables_that_the_administrator_made_are_used(self) -> None:
         await ask(self.open().close)
@@ -101,5 +103,7 @@ class OpenTest(MariaDBCase):
         connection = dialect.connect()
         self.addCleanup(connection.close)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT @@innodb_lock_wait_timeout, @@idle_write_transaction_timeout, @@sql_mode")
-            self.assertEqual(cursor.fetchone(), (10, 10, "STRICT_ALL_TABLES"))
+            cursor.execute(
+                "SELECT @@innodb_lock_wait_timeout, @@idle_write_transaction_timeout, @@wait_timeout, @@sql_mode"
+            )
+            self.assertEqual(cursor.fetchone(), (10, 10, 150, "STRICT_ALL_TABLES"))

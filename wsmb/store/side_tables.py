@@ -11,6 +11,8 @@ from contextlib import closing
 from itertools import chain
 from typing import Any, NamedTuple, overload
 
+from wsmb.store.side_memory import SideMemory
+
 KEYS_KEPT = 100_000
 KEYS_KEPT_S = 600.0
 """How many keys are remembered, and for how long."""
@@ -77,7 +79,11 @@ class SideTables:
         self._names = {name: f"{words.quote}{prefix}{name}{words.quote}" for name in names}
         self._words = words
         self.are_there = True
-        """False where they could not be made: everything is passed over then, and nothing found."""
+        """To be set False, before `open`, where they could not be made.
+
+        Then tries and expiry last as long as the broker runs, and no keys are kept.
+        """
+        self._memory = SideMemory()
         self._has_items = True
 
     def open(self, connection: Any, largest_id: int, now: float) -> Keys:
@@ -95,11 +101,13 @@ class SideTables:
     @property
     def has_items(self) -> bool:
         """Whether any item may have tries or expiry. Most stores have none, and pay nothing."""
-        return self._has_items and self.are_there
+        return self._has_items if self.are_there else len(self._memory) > 0
 
     def put(self, connection: Any, rows: Sequence[tuple[int, int, float | None]]) -> None:
         """Insert (data_id, tries, expires_at), in the place of what is there for these ids."""
-        if rows and self.are_there:
+        if not self.are_there:
+            self._memory.put(rows)
+        elif rows:
             self._has_items = True
             self._insert(connection, self._words.put, rows)
 
@@ -107,20 +115,22 @@ class SideTables:
         """Tries and expires_at by id, for those of `ids` that have any."""
         if not self.has_items:
             return {}
+        if not self.are_there:
+            return self._memory.notes(ids)
         rows = self._of_ids(connection, _NOTES, ids)
         return {item_id: (tries, expires_at) for item_id, tries, expires_at in rows}
 
     def note_tries(self, connection: Any, tries: Mapping[int, int]) -> None:
         """Note how often these items were handed out; ids without a data row are passed over."""
-        if not self.are_there:
-            return
         there = sorted({row[0] for row in self._of_ids(connection, _THERE, list(tries))})
         notes = self.notes(connection, there)
         self.put(connection, [(item, tries[item], notes.get(item, (0, None))[1]) for item in there])
 
     def delete(self, connection: Any, ids: Sequence[int]) -> None:
         """Delete the rows of these items. Where no item has a row, this costs nothing."""
-        if self.has_items:
+        if not self.are_there:
+            self._memory.delete(ids)
+        elif self._has_items:
             self._of_ids(connection, _DELETE, ids)
 
     def put_keys(self, connection: Any, keys: Sequence[bytes], now: float) -> None:
@@ -143,6 +153,8 @@ class SideTables:
         """The ids of items that have expired before `before`, at most `limit`."""
         if not self.has_items:
             return []
+        if not self.are_there:
+            return self._memory.expired(before, limit)
         return [row[0] for row in self._execute(connection, _EXPIRED, (before, limit))]
 
     def delete_orphans(self, connection: Any, after_id: int, limit: int) -> int | None:
@@ -150,7 +162,7 @@ class SideTables:
 
         The last id that was looked at; None if there was none.
         """
-        if not self.has_items:
+        if not (self.are_there and self._has_items):
             return None
         ids = [row[0] for row in self._execute(connection, _NEXT, (after_id, limit))]
         there = {row[0] for row in self._of_ids(connection, _THERE, ids)}
