@@ -127,3 +127,20 @@ class DamageTest(SqliteCase):
         store = self.open()
         self.assertEqual(len(await ask(store.page, "sms", 0, 1000, 10**7)), 500)
         self.assertEqual(self.moved(), [])
+
+    async def test_a_file_that_another_program_left_in_the_middle_of_a_transaction(self) -> None:
+        """It is not damaged, but to look at it means to roll that back."""
+        other = self.path + "-other"
+        with closing(sqlite3.connect(other, isolation_level=None)) as connection:
+            connection.execute("CREATE TABLE mq_data (data_id integer primary key, channel, data, created)")
+            connection.execute(
+                "INSERT INTO mq_data VALUES (1, 'sms', '\"' || hex(zeroblob(50000)) || '\"', 0)"
+            )
+            connection.execute("PRAGMA cache_size = 1")
+            connection.execute("BEGIN")
+            connection.execute("UPDATE mq_data SET data = '\"' || hex(randomblob(60000)) || '\"'")
+            for ending in ("", "-journal"):
+                Path(self.path + ending).write_bytes(Path(other + ending).read_bytes())
+        (item,) = await ask(self.open().page, "sms", 0, 9, 10**6)
+        self.assertTrue(item.data == b'"' + b"0" * 100_000 + b'"')
+        self.assertEqual(self.moved(), [])

@@ -16,8 +16,10 @@ from wsmb.errors import SettingError
 _CHECK = "PRAGMA quick_check(1)"
 _CHECK_TIMEOUT_S = 5.0
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-# The journal first: beside a new file it would be taken for that one's.
-_ENDINGS = ("-wal", "-shm", "")
+# Another program has left a transaction half done; or the file is not ours, which opening it will tell.
+_NOT_TO_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+# The journals first: beside a new file they would be taken for that one's.
+_ENDINGS = ("-journal", "-wal", "-shm", "")
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -77,7 +79,10 @@ class SqliteFile:
             with closing(there) as connection:
                 ((found,),) = connection.execute(_CHECK)
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _NOT_TO_READ_ONLY:
+                return
+            if code not in _DAMAGE:
                 raise
             found = str(error)
         if found != "ok":
