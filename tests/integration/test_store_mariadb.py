@@ -180,7 +180,9 @@ class LargeChannelTest(MariaDBCase):
         peak, found = await self.peak_of_page(store, "many", 150_000, 10, 8192)
         self.assertEqual(data_of(found), [b"%d" % n for n in range(150_001, 150_011)])
         self.assertLess(peak, 200_000)
+        await ask(store.close)
         dialect = MysqlDialect(self.settings)
+        self.addCleanup(dialect.close)
         dialect.open()
         for after_id in (0, 150_000, 300_000):
             plan = self.sql("EXPLAIN " + dialect.table._sizes, "other", b"other", after_id, 32)
