@@ -14,6 +14,7 @@ MAX_ID_CHARS = 64
 DEFAULT_PREFETCH = 64
 MAX_PREFETCH = 10_000
 MAX_DELAY_S = 86_400
+_TOO_LONG = 10**MAX_CHANNEL_CHARS
 _FOR_EVER_S = 1e9
 
 Confirm = str | int | None
@@ -143,7 +144,7 @@ def _name_in(raw: msgspec.Raw) -> str | int | None:
         value = _decode_name(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if isinstance(value, int) and abs(value) >= 10**MAX_CHANNEL_CHARS:
+    if isinstance(value, int) and abs(value) >= _TOO_LONG:
         return None
     return None if isinstance(value, str) and len(value) > MAX_CHANNEL_CHARS else value
 
@@ -160,7 +161,7 @@ def channel_name(channel: str | int) -> str:
 
 def _digits(number: int) -> str:
     # str() of an integer of more than 4,300 digits raises ValueError; 10**100 has too many anyway.
-    return str(number) if abs(number) < 10**MAX_CHANNEL_CHARS else "9" * (MAX_CHANNEL_CHARS + 1)
+    return str(number) if abs(number) < _TOO_LONG else "9" * (MAX_CHANNEL_CHARS + 1)
 
 
 def receiver_limit(number_of_receiver: int | str) -> int:
@@ -176,7 +177,8 @@ def receiver_limit(number_of_receiver: int | str) -> int:
 
 def check_confirm(confirm: str | int) -> None:
     """Raises CommandError (04) for a `confirm` that is longer than an answer should be."""
-    if len(confirm if isinstance(confirm, str) else _digits(confirm)) > MAX_CHANNEL_CHARS:
+    too_long = len(confirm) > MAX_CHANNEL_CHARS if isinstance(confirm, str) else abs(confirm) >= _TOO_LONG
+    if too_long:
         raise CommandError(Code.TOO_LARGE, f"confirm has at most {MAX_CHANNEL_CHARS} characters")
 
 
