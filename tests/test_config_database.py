@@ -2,6 +2,7 @@
 
 import os
 import unittest
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings, KeepData
 
 MYSQL = DatabaseSettings("mysql", host="h", name="n", username="u", password="p")
+PGSQL = replace(MYSQL, driver="pgsql", port=5432)
 
 
 def parsed(text: str) -> DatabaseUrl:
@@ -41,6 +43,19 @@ class UrlTests(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(parsed(text), expected)
 
+    def test_pgsql(self):
+        for text, expected in {
+            "pgsql://u:p@h:99/n": DatabaseUrl("pgsql", "n", "h", 99, "u", "p"),
+            "PostgreSQL://u:p@h/n": DatabaseUrl("pgsql", "n", "h", 5432, "u", "p"),
+            "pgsql:///n": DatabaseUrl("pgsql", "n", "localhost", 5432),
+            "pgsql://%2Frun%2Fpostgresql/n": DatabaseUrl("pgsql", "n", "/run/postgresql", 5432),
+            "pgsql://u@/n?unix_socket=/run/postgresql&prefix=x_": DatabaseUrl(
+                "pgsql", "n", "/run/postgresql", 5432, "u", prefix="x_"
+            ),
+        }.items():
+            with self.subTest(text=text):
+                self.assertEqual(parsed(text), expected)
+
     def test_sqlite_and_memory(self):
         self.assertEqual(parsed("sqlite:///a%20b/c"), DatabaseUrl("sqlite", "a b/c"))
         self.assertEqual(parsed("sqlite:////a/c?prefix=x_"), DatabaseUrl("sqlite", "/a/c", prefix="x_"))
@@ -50,7 +65,7 @@ class UrlTests(unittest.TestCase):
     def test_refused(self):
         for text, reason in {
             "": "no known kind; give memory:, sqlite:///path",
-            "pgsql://h/n": "no known kind",
+            "db2://h/n": "or pgsql://user:password@host:port/name",
             f"{SECRET}@h/n": "no known kind",
             "memory:x": "give memory: alone",
             "sqlite:": "names no file; give sqlite:///path",
@@ -67,6 +82,9 @@ class UrlTests(unittest.TestCase):
             f"mysql://u:{SECRET}/n": "port is no number",
             "mysql://h:0/n": "port is no number",
             "mysql://h:65536/n": "port is no number",
+            "pgsql://u:p@h": "names no database; give pgsql://user:password@host:port/name",
+            f"postgresql://u:{SECRET}/n": "port is no number from 1 to 65535; give pgsql://",
+            f"pgsql://h/n?password={SECRET}": "it takes only unix_socket and prefix",
             f"mysql://h/n?password={SECRET}": "it takes only unix_socket and prefix",
             "mysql://h/n?unix_socket=x": "begins with /",
             "mysql://h/n?prefix=a-b": "letters, digits",
@@ -112,6 +130,18 @@ class ChoiceTests(ConfigCase):
             self.database(None, env, keep_data="true"),
             DatabaseSettings("mysql", "", "h", 99, "n", "u", "p", "x"),
         )
+
+    def test_parts_for_postgresql(self):
+        for name in ("pgsql", "PostgreSQL"):
+            ini = self.PARTS.replace("mysql", name)
+            self.assertEqual(self.database(ini), PGSQL)
+            self.assertEqual(self.database(ini + "port=99").port, 99)
+        self.assertEqual(self.database(database="pgsql://u:p@h/n"), PGSQL)
+        self.assertEqual(self.database(self.PARTS.replace("mysql", "pgsql"), database="pgsql://h/n"), PGSQL)
+
+    def test_the_log_names_the_server_without_the_password(self):
+        shown = str(self.database(database=f"pgsql://u:{SECRET}@h/n"))
+        self.assertEqual(shown, "pgsql://u@h:5432/n, table mq_data")
 
     def test_host_is_localhost_by_default(self):
         self.assertEqual(self.database("[database]\ndriver=mysql\nname=n", keep_data="1").host, "localhost")
@@ -210,7 +240,8 @@ class KeepTests(ConfigCase):
             self.assertIn("add driver = mysql", text)
 
     def test_name_missing(self):
-        for driver, remedy in (("mysql", "name = message_broker"), ("sqlite", "name = wsmb.sqlite3")):
+        name = "name = message_broker"
+        for driver, remedy in (("mysql", name), ("pgsql", name), ("sqlite", "name = wsmb.sqlite3")):
             text = self.refusal(f"[server]\nkeep_data=true\n[database]\ndriver={driver}")
             self.assertTrue(
                 text.startswith("[database] name is missing, though driver is set (wsmb.ini line 4): "), text

@@ -57,7 +57,7 @@ class ValueTests(ConfigCase):
             ("[server]\nping_timeout=0", "[server] ping_timeout", "seconds from 3"),
             ("[server]\nhandshake_timeout=2", "[server] handshake_timeout", "seconds from 3"),
             ("[server]\nhandshake_timeout=nan", "[server] handshake_timeout", "seconds from 3"),
-            ("[database]\ndriver=pgsql", "[database] driver", "mysql, mariadb, sqlite or memory"),
+            ("[database]\ndriver=x", "[database] driver", "pgsql, postgresql, sqlite or memory"),
             ("[database]\nprefix=a-b", "[database] prefix", "letters, digits"),
             ("[database]\nprefix=" + "a" * 61, "[database] prefix", "at most 60"),
             ("[database]\nlimit=-1", "[database] limit", "whole number"),

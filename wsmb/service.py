@@ -56,7 +56,12 @@ class Options(usage.Options):
     optParameters = (
         ("config", "c", None, "Configuration file (INI; the original's config.ini works as it is)."),
         ("htpasswd", None, None, "Password file."),
-        ("database", None, None, "memory:, sqlite:///path or mysql://user:password@host:port/name."),
+        (
+            "database",
+            None,
+            None,
+            "memory:, sqlite:///path, mysql:// or pgsql://user:password@host:port/name.",
+        ),
         ("keep-data", None, None, "Keep messages that find no receiver: false, true or always."),
     )
 

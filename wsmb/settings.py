@@ -61,11 +61,11 @@ class DatabaseSettings:
     """Where waiting items are kept."""
 
     driver: str = "memory"
-    """`memory`, `sqlite` or `mysql` (which is MariaDB as well)."""
+    """`memory`, `sqlite`, `mysql` (which is MariaDB as well) or `pgsql`."""
     path: str = ""
     """sqlite: the absolute path of the file."""
     host: str = ""
-    """mysql: a host name or address; if it starts with `/`, the path of a Unix socket."""
+    """mysql, pgsql: a host name or address; if it starts with `/`, a Unix socket, for pgsql its folder."""
     port: int = 3306
     name: str = ""
     username: str = ""
@@ -77,9 +77,10 @@ class DatabaseSettings:
 
     def __str__(self) -> str:
         """Which database it is, for the log: without the password."""
-        if self.driver == "mysql":
-            return f"mysql://{self.username}@{self.host}:{self.port}/{self.name}, table {self.prefix}data"
-        return f"{self.driver}:{self.path}"
+        if self.driver in ("memory", "sqlite"):
+            return f"{self.driver}:{self.path}"
+        server = f"{self.driver}://{self.username}@{self.host}:{self.port}"
+        return f"{server}/{self.name}, table {self.prefix}data"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from wsmb.config import options
-from wsmb.config.database_url import DatabaseUrl
+from wsmb.config.database_url import DEFAULT_PORTS, DatabaseUrl
 from wsmb.config.given import Folders, Found, Given, Rank
 from wsmb.config.options import Option
 from wsmb.config.values import shown
@@ -32,8 +32,8 @@ def choose_database(found: Found, folders: Folders) -> DatabaseSettings:
         return _default_database(found, folders)
     place = url.place if url else driver.place if driver else ""
     chosen = url.value.driver if url else driver.value if driver else ""
-    if chosen == "mysql":
-        return replace(_mysql(found, url), place=place)
+    if chosen in DEFAULT_PORTS:
+        return replace(_on_server(found, url, chosen), place=place)
     return replace(_sqlite(found, url, folders) if chosen == "sqlite" else DatabaseSettings(), place=place)
 
 
@@ -42,21 +42,21 @@ def _default_database(found: Found, folders: Folders) -> DatabaseSettings:
         if given := found.one(option):
             raise SettingError(
                 f"{options.DRIVER.title} is missing, though {option.key} is set ({given.place}): "
-                "add driver = mysql under [database], or WSMB_DATABASE_DRIVER=mysql"
+                "add driver = mysql (or pgsql) under [database], or WSMB_DATABASE_DRIVER=mysql"
             )
     path = folders.absolute(_DEFAULT_FILE, Rank.FILE)
     return DatabaseSettings("sqlite", path=path, prefix=found.value(options.PREFIX))
 
 
-def _mysql(found: Found, url: Given[DatabaseUrl] | None) -> DatabaseSettings:
-    said = url.value if url else DatabaseUrl("mysql")
+def _on_server(found: Found, url: Given[DatabaseUrl] | None, driver: str) -> DatabaseSettings:
+    said = url.value if url else DatabaseUrl(driver, port=0)
     name = _part(found, options.NAME, url, said.name)
     if not name:
         raise _no_name(found, "the name of the database, such as name = message_broker")
     return DatabaseSettings(
-        "mysql",
+        driver,
         host=_part(found, options.HOST, url, said.host) or found.value(options.HOST),
-        port=_part(found, options.DATABASE_PORT, url, said.port) or found.value(options.DATABASE_PORT),
+        port=_part(found, options.DATABASE_PORT, url, said.port) or DEFAULT_PORTS[driver],
         name=name,
         username=_part(found, options.USERNAME, url, said.username) or "",
         password=_part(found, options.PASSWORD, url, said.password) or "",

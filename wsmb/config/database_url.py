@@ -18,7 +18,7 @@ class DatabaseUrl:
     name: str = ""
     """sqlite: the path, which may be relative."""
     host: str = ""
-    """A name, an address, or the path of a Unix socket."""
+    """A name, an address, or the path of a Unix socket (pgsql: of its folder)."""
     port: int = 3306
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -26,9 +26,11 @@ class DatabaseUrl:
 
 
 _SQLITE_FORM = "sqlite:///path or sqlite:////absolute/path"
-_MYSQL_FORM = "mysql://user:password@host:port/name"
+_SERVER_FORM = "user:password@host:port/name"
+_MYSQL_FORM, _PGSQL_FORM = f"mysql://{_SERVER_FORM}", f"pgsql://{_SERVER_FORM}"
+DEFAULT_PORTS = {"mysql": 3306, "pgsql": 5432}
 # The last @ ends the password, so that one with an unescaped /, ?, # or @ comes through.
-_MYSQL = re.compile(
+_SERVER = re.compile(
     r"//(?:(?P<user>[^:]*?)(?::(?P<password>.*))?@)?"
     r"(?P<host>\[[^\[\]]+\]|[^:/?@\[\]]*)(?::(?P<port>[^/?@]*))?"
     r"(?:/(?P<name>[^/?@]*))?(?:\?(?P<query>[^@]*))?",
@@ -37,15 +39,20 @@ _MYSQL = re.compile(
 
 
 def database_url(text: str, warn: Warn) -> DatabaseUrl:
-    """`memory:`, `sqlite:///path` or `mysql://user:password@host:port/name`, also `mariadb://`.
+    """`memory:`, `sqlite:///path`, `mysql://user:password@host:port/name` or `pgsql://...`.
 
-    No error shows a part of the URL, but for a wrong prefix: where something is left out, any other
-    part can be the password.
+    Also `mariadb://` and `postgresql://`. No error shows a part of the URL, but for a wrong prefix: where
+    something is left out, any other part can be the password.
     """
     scheme, _, rest = text.partition(":")
-    read = {"memory": _memory_url, "sqlite": _sqlite_url, "mysql": _mysql_url, "mariadb": _mysql_url}
+    read = {
+        **{"memory": _memory_url, "sqlite": _sqlite_url, "mysql": _mysql_url, "mariadb": _mysql_url},
+        **{"pgsql": _pgsql_url, "postgresql": _pgsql_url},
+    }
     if scheme.lower() not in read:
-        raise BadValueError(f"the URL is of no known kind; give memory:, {_SQLITE_FORM} or {_MYSQL_FORM}")
+        raise BadValueError(
+            f"the URL is of no known kind; give memory:, {_SQLITE_FORM}, {_MYSQL_FORM} or {_PGSQL_FORM}"
+        )
     try:
         return read[scheme.lower()](rest, warn)
     except UnicodeDecodeError:
@@ -67,16 +74,25 @@ def _sqlite_url(rest: str, warn: Warn) -> DatabaseUrl:
 
 
 def _mysql_url(rest: str, warn: Warn) -> DatabaseUrl:
-    match = _MYSQL.fullmatch(rest)
+    return _server_url("mysql", rest, warn)
+
+
+def _pgsql_url(rest: str, warn: Warn) -> DatabaseUrl:
+    return _server_url("pgsql", rest, warn)
+
+
+def _server_url(driver: str, rest: str, warn: Warn) -> DatabaseUrl:
+    form = f"{driver}://{_SERVER_FORM}"
+    match = _SERVER.fullmatch(rest)
     if match is None or not match["name"]:
-        raise BadValueError(f"the URL names no database; give {_MYSQL_FORM}")
-    port = match["port"] or "3306"
+        raise BadValueError(f"the URL names no database; give {form}")
+    port = match["port"] or str(DEFAULT_PORTS[driver])
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65_535:
-        raise BadValueError(f"the URL's port is no number from 1 to 65535; give {_MYSQL_FORM}")
+        raise BadValueError(f"the URL's port is no number from 1 to 65535; give {form}")
     options = _query(match["query"] or "", ("unix_socket", "prefix"), warn)
     host = _decoded(match["host"].strip("[]")) or "localhost"
     return DatabaseUrl(
-        "mysql",
+        driver,
         name=_decoded(match["name"]),
         host=options.get("unix_socket", host),
         port=int(port),

@@ -145,25 +145,26 @@ HANDSHAKE_TIMEOUT = Option(
 )
 DATABASE_URL = Option(
     "database", "url", database_url, None, "WSMB_DATABASE",
-    "memory:, sqlite:///path or mysql://user:password@host:port/name; goes before driver, host and so on; "
+    "memory:, sqlite:///path, mysql://user:password@host:port/name or pgsql://...; goes before driver, host "
+    "and so on; "
     "sqlite:///wsmb.sqlite3 if messages are kept and no database is named",
     override="database",
 )
 DRIVER = Option(
     "database", "driver", values.driver, None, "WSMB_DATABASE_DRIVER",
-    "mysql (which is MariaDB, too), sqlite or memory",
+    "mysql (which is MariaDB, too), pgsql (PostgreSQL), sqlite or memory",
 )
 HOST = Option(
     "database", "host", values.plain, "localhost", "WSMB_DATABASE_HOST",
-    "mysql: the host, or the path of the Unix socket",
+    "mysql, pgsql: the host, or the path of the Unix socket, for pgsql that of its folder",
 )
 DATABASE_PORT = Option(
-    "database", "port", values.whole(1, 65_535), "3306", "WSMB_DATABASE_PORT",
-    "mysql: the port",
+    "database", "port", values.whole(1, 65_535), None, "WSMB_DATABASE_PORT",
+    "mysql, pgsql: the port; 3306 for mysql, 5432 for pgsql",
 )
 NAME = Option(
     "database", "name", values.plain, None, "WSMB_DATABASE_NAME",
-    "mysql: the database; sqlite: the path of the file",
+    "mysql, pgsql: the database; sqlite: the path of the file",
 )
 PREFIX = Option(
     "database", "prefix", values.prefix, "mq_", "WSMB_DATABASE_PREFIX",
@@ -172,11 +173,11 @@ PREFIX = Option(
 )
 USERNAME = Option(
     "database", "username", values.plain, "", "WSMB_DATABASE_USERNAME",
-    "mysql: the user",
+    "mysql, pgsql: the user",
 )
 PASSWORD = Option(
     "database", "password", values.plain, "", "WSMB_DATABASE_PASSWORD",
-    "mysql: the password",
+    "mysql, pgsql: the password",
     empty_counts=True,
 )
 LIMIT = Option(

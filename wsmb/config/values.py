@@ -112,7 +112,12 @@ _PHP_YES_AND_NO = dict.fromkeys(("on", "yes", "1"), KeepData.OFFLINE) | dict.fro
 )
 receiver_choice = choice({each.value: each for each in ReceiverChoice})
 source = choice({"file": "file", "config": "config"})
-driver = choice({"mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite", "memory": "memory"})
+driver = choice(
+    {
+        **{"mysql": "mysql", "mariadb": "mysql", "pgsql": "pgsql", "postgresql": "pgsql"},
+        **{"sqlite": "sqlite", "memory": "memory"},
+    }
+)
 
 
 def keep_data(text: str, warn: Warn) -> KeepData:
