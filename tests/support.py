@@ -14,13 +14,18 @@ from wsmb.frames import Bundle
 from wsmb.interfaces import StoredItem
 
 
+def skip(reason: str) -> Exception:
+    """What skips a test; in CI, where nothing may be skipped, it fails."""
+    if os.environ.get("WSMB_TEST_NO_SKIP") == "1":
+        return RuntimeError(f"{reason}, and WSMB_TEST_NO_SKIP forbids to skip")
+    return SkipTest(reason)
+
+
 def need(*programs: str) -> None:
-    """Skip the test where one of these is not installed; in CI, where nothing may be skipped, fail it."""
+    """Skip the test where one of these is not installed."""
     for name in programs:
         if shutil.which(name) is None:
-            if os.environ.get("WSMB_TEST_NO_SKIP") == "1":
-                raise RuntimeError(f"{name} is not installed, and WSMB_TEST_NO_SKIP forbids to skip")
-            raise SkipTest(f"{name} is not installed")
+            raise skip(f"{name} is not installed")
 
 
 def parse_frames(data: bytes) -> list[tuple[int, bytes]]:

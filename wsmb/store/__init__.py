@@ -17,7 +17,9 @@ from wsmb.store.sql import SqlStore
 _DIALECTS = {
     "sqlite": ("wsmb.store.sqlite", "SqliteDialect"),
     "mysql": ("wsmb.store.mysql", "MysqlDialect"),
+    "pgsql": ("wsmb.store.postgresql", "PostgresqlDialect"),
 }
+_EXTRAS = {"pgsql": "postgresql"}
 
 
 def open_store(settings: DatabaseSettings, reactor: Any) -> MessageStore:
@@ -29,8 +31,20 @@ def open_store(settings: DatabaseSettings, reactor: Any) -> MessageStore:
     if settings.driver == "memory":
         return MemoryStore(partial(reactor.callLater, 0))
     if settings.driver not in _DIALECTS:
-        message = f"[database] driver: {settings.driver!r} is not known; take memory, sqlite or mysql"
+        message = f"[database] driver: {settings.driver!r} is not known; take memory, sqlite, mysql or pgsql"
         raise SettingError(message)
-    module, name = _DIALECTS[settings.driver]
-    dialect: Dialect = getattr(import_module(module), name)(settings)
+    dialect = _dialect(settings)
     return SqlStore(dialect, reactor, dialect.open())
+
+
+def _dialect(settings: DatabaseSettings) -> Dialect:
+    module, name = _DIALECTS[settings.driver]
+    try:
+        dialect: Dialect = getattr(import_module(module), name)(settings)
+    except ImportError as error:
+        reason = str(error).partition("\n")[0]
+        extra = _EXTRAS.get(settings.driver)
+        remedy = f"pip install 'wsmb[{extra}]'" if extra else "install wsmb again"
+        message = f"[database] driver: {settings.driver} needs what is not installed ({reason}); {remedy}"
+        raise SettingError(message) from None
+    return dialect

@@ -1,4 +1,4 @@
-"""What the store asks of a database dialect; sqlite.py and mysql.py answer it.
+"""What the store asks of a database dialect; sqlite.py, mysql.py and postgresql.py answer it.
 
 A dialect is a `Dialect`, its `Table` (the original's, in its own words) and a `SideTables` with the few
 words that differ, and the schema files `schema/<dialect>/0001.sql` and on (see migrations.py).

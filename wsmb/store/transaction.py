@@ -68,8 +68,9 @@ class Transactions:
         # One transaction stored all or none. What the original has taken since is not there any more.
         if batch.unsure and (_are_ours(rows, appends) or self._has_keys(connection, appends)):
             batch.keep_stored()
-        elif rows:
-            batch.number(largest + 1)
+        elif rows or (ids and not batch.unsure):
+            # The row that was in the way may be gone again, or yet to come: its number was given.
+            batch.number(max(largest + 1, ids[0]))
 
     def _has_keys(self, connection: Any, appends: list[Append]) -> bool:
         keys = _keys(appends)
