@@ -14,8 +14,8 @@ from wsmb.frames import Bundle
 from wsmb.interfaces import StoredItem
 
 
-def skip(reason: str) -> Exception:
-    """What skips a test; in CI, where nothing may be skipped, it fails."""
+def skipped(reason: str) -> Exception:
+    """What skips a test; in CI, where nothing may be skipped, what fails it."""
     if os.environ.get("WSMB_TEST_NO_SKIP") == "1":
         return RuntimeError(f"{reason}, and WSMB_TEST_NO_SKIP forbids to skip")
     return SkipTest(reason)
@@ -25,7 +25,7 @@ def need(*programs: str) -> None:
     """Skip the test where one of these is not installed."""
     for name in programs:
         if shutil.which(name) is None:
-            raise skip(f"{name} is not installed")
+            raise skipped(f"{name} is not installed")
 
 
 def parse_frames(data: bytes) -> list[tuple[int, bytes]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.broker_process import free_port
-from tests.support import skip
+from tests.support import skipped
 from wsmb.settings import DatabaseSettings
 
 try:
@@ -33,7 +33,7 @@ _PATH = os.pathsep.join([*reversed(_FOLDERS), os.environ.get("PATH", "")])
 def _program(name: str) -> str:
     found = shutil.which(name, path=_PATH)
     if found is None:
-        raise skip(f"{name} is not installed")
+        raise skipped(f"{name} is not installed")
     return found
 
 
@@ -117,17 +117,21 @@ class PostgreSQL:
 
     def query(self, statement: str, *values: object, database: str = "postgres") -> Any:
         """Run one statement as the administrator; its rows."""
-        with psycopg.connect(
+        with self.connect(database) as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else None
+
+    def connect(self, database: str = "postgres", autocommit: bool = True) -> Any:
+        """A session of the administrator."""
+        return psycopg.connect(
             host=str(self.folder),
             port=self.port,
             user="admin",
             password=_PASSWORD,
             dbname=database,
-            autocommit=True,
+            autocommit=autocommit,
             connect_timeout=_START_S,
-        ) as connection:
-            cursor = connection.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else None
+        )
 
     def new_database(self, over_tcp: bool = False, options: str = "") -> DatabaseSettings:
         """An empty database, with settings for it."""
@@ -190,7 +194,7 @@ def _running() -> PostgreSQL:
 def postgresql() -> PostgreSQL:
     """This process's server, started on the first call. SkipTest where it or psycopg is not installed."""
     if psycopg is None:
-        raise skip("psycopg is not installed")
+        raise skipped("psycopg is not installed")
     _program("initdb")
     _program("postgres")
     return _running()

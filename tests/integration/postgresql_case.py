@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor
@@ -12,6 +13,12 @@ from tests.integration.postgresql import PostgreSQL, postgresql
 from wsmb.interfaces import MessageStore
 from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
+from wsmb.store.sql import SqlStore
+
+try:
+    from wsmb.store.postgresql import PostgresqlDialect
+except ImportError:  # without psycopg everything here is skipped
+    PostgresqlDialect = None  # type: ignore[assignment,misc]
 
 TABLE = """
 CREATE TABLE mq_data (data_id {data_id} PRIMARY KEY, channel {channel}, data {data},
@@ -32,6 +39,15 @@ class PostgresqlCase(TestCase):
 
     def open(self, settings: DatabaseSettings | None = None) -> MessageStore:
         store = open_store(settings or self.settings, reactor)
+        self.addCleanup(lambda: ask(store.close))
+        return store
+
+    def dialect(self, **changes: Any) -> PostgresqlDialect:
+        """One that is not open yet."""
+        return PostgresqlDialect(replace(self.settings, **changes))
+
+    def open_with(self, dialect: PostgresqlDialect) -> MessageStore:
+        store = SqlStore(dialect, reactor, dialect.open())
         self.addCleanup(lambda: ask(store.close))
         return store
 
@@ -59,3 +75,8 @@ class PostgresqlCase(TestCase):
             *(self.settings.username, self.settings.name),
         )
         return [pid for (pid,) in found]
+
+    def end_sessions(self) -> None:
+        """As an administrator ends them; returns when they have ended."""
+        for pid in self.sessions():
+            self.sql("SELECT pg_terminate_backend(%s, 10000)", pid)

@@ -25,14 +25,12 @@ _WORDS = Words(
     "ON CONFLICT (data_id) DO UPDATE SET tries = EXCLUDED.tries, expires_at = EXCLUDED.expires_at",
 )
 
-_OPEN_TIMEOUT_S = 20.0
-
 # By the first two characters of the SQLSTATE: the connection, its rights (an operator may be at work),
 # the database, the transaction's luck, resources, locks, an operator's interruption, the disk.
 _PASSING_CLASSES = {"08", "28", "3D", "3F", "40", "53", "55", "57", "58"}
 # A read-only server, sessions cut for idling or time; no right; the table or a column is not there.
 _PASSING_STATES = {"25006", "25P03", "25P04", "42501", "42P01", "42703"}
-_UNIQUE, _TOO_LONG, _LIMITS_CLASS = "23505", "22001", "54"
+_UNIQUE, _TOO_LONG, _LIMITS_CLASS, _READ_ONLY = "23505", "22001", "54", "25006"
 
 # There is no SQLSTATE for what goes wrong before the session; where the server speaks another language
 # than English, its text is shown without knowing what it says.
@@ -47,6 +45,7 @@ class PostgresqlDialect:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
+        self.open_timeout_s = 20.0
         self._connection: Any = None
         self._opened: Any = None
         name = table_name(settings.prefix)
@@ -109,13 +108,15 @@ class PostgresqlDialect:
             return Fault.TAKEN
         if state == _TOO_LONG or state[:2] == _LIMITS_CLASS:
             return Fault.TOO_LARGE
+        if state == _READ_ONLY:  # the server to write to may be another by now
+            self.interrupt()
         passes = state in _PASSING_STATES or state[:2] in _PASSING_CLASSES
         return Fault.PASSING if passes else Fault.POISON
 
     def _open_on(self, connection: Any) -> Opened:
         """psycopg waits for an answer for ever: a server that never gives one is hung up on."""
         self._opened = connection
-        guard = threading.Timer(_OPEN_TIMEOUT_S, postgresql_session.interrupt, (connection,))
+        guard = threading.Timer(self.open_timeout_s, postgresql_session.interrupt, (connection,))
         guard.daemon = True
         guard.start()
         try:

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 import psycopg
+from twisted.logger import Logger
 
 from wsmb.settings import DatabaseSettings
 
@@ -95,10 +96,13 @@ class OneBroker:
     Two brokers would both hand out what waits, and get in each other's way with the ids.
     """
 
+    _log = Logger()
+
     def __init__(self, table: str) -> None:
         self._table = table
         self._key: int | None = None
         self._ours: tuple[object, ...] | None = None
+        self._has_told = False
 
     def take(self, cursor: Any) -> None:
         """Lock out other brokers. AnotherBrokerError if there still is one after lock_timeout.
@@ -112,6 +116,7 @@ class OneBroker:
             self._wait(cursor)
         cursor.execute(_OURSELVES)
         self._ours = cursor.fetchone()
+        self._has_told = False
 
     def _find_key(self, cursor: Any) -> int:
         cursor.execute(_SCHEMA, (f'"{self._table}"',))
@@ -128,4 +133,15 @@ class OneBroker:
             cursor.execute(_WAIT, (self._key,))
         except psycopg.errors.LockNotAvailable:
             who = f" (process {holder[0]} of the server)" if holder else ""
+            self._tell(who)
             raise AnotherBrokerError(f"another broker uses the table {self._table}{who}") from None
+
+    def _tell(self, who: str) -> None:
+        if self._ours is not None and not self._has_told:
+            self._has_told = True
+            self._log.error(
+                "another broker has taken the table {table} while the database was away{who}: nothing is"
+                " stored or read until that one ends",
+                table=self._table,
+                who=who,
+            )

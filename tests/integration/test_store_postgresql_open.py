@@ -1,0 +1,201 @@
+"""Opening the PostgreSQL store, and what the start says when that fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.logger import capturedLogs, formatEvent
+
+from tests.contracts.store_contract import ask
+from tests.integration.postgresql_case import PostgresqlCase
+from wsmb.errors import SettingError
+from wsmb.interfaces import StoredItem
+from wsmb.settings import DatabaseSettings
+from wsmb.store import open_store
+
+
+class OpenTest(PostgresqlCase):
+    def assert_refused(self, *words: str, **changes: Any) -> None:
+        with self.assertRaises(SettingError) as caught:
+            open_store(replace(self.settings, **changes), reactor)
+        text = str(caught.exception)
+        self.assertNotIn("\n", text)
+        self.assertNotIn(changes.get("password") or self.settings.password, text)
+        for word in words:
+            self.assertIn(word, text)
+        self.assertEqual(self.sessions(), [])
+
+    async def test_over_tcp(self) -> None:
+        self.settings = self.server.new_database(over_tcp=True)
+        store = self.open()
+        self.assertEqual(await ask(store.append, "sms", [b"1"]), [1])
+
+    def test_a_wrong_password(self) -> None:
+        for password in ("hunter2-π", ""):
+            self.assert_refused("[database] username", "'wsmb'", password=password)
+
+    def test_an_unknown_user(self) -> None:
+        self.assert_refused("[database] username", "'nobody'", username="nobody")
+
+    def test_an_unknown_database(self) -> None:
+        self.assert_refused("[database] name", "'nowhere'", name="nowhere")
+
+    def test_nobody_there(self) -> None:
+        self.assert_refused("[database] host", "127.0.0.1:1", host="127.0.0.1", port=1)
+        self.assert_refused("[database] host", "/no/socket", host="/no/socket")
+        self.assert_refused("[database] host", "no.host.invalid", host="no.host.invalid")
+
+    def test_a_nul_in_a_setting(self) -> None:
+        for key in ("host", "name", "username", "password"):
+            self.assert_refused(f"[database] {key}", "NUL", **{key: "a\0b"})
+
+    def test_a_server_that_does_not_answer(self) -> None:
+        self.server.freeze()
+        self.addCleanup(self.server.thaw)
+        started = reactor.seconds()
+        with self.assertRaises(SettingError) as caught:
+            self.open()
+        self.assertIn("[database] host", str(caught.exception))
+        self.assertLess(reactor.seconds() - started, 8)
+
+    def test_a_server_that_stops_answering_during_the_start(self) -> None:
+        dialect = self.dialect()
+        dialect.open_timeout_s = 0.5
+        take = dialect._one_broker.take
+
+        def freeze_and_take(cursor: Any) -> None:
+            self.server.freeze()
+            take(cursor)
+
+        dialect._one_broker.take = freeze_and_take
+        self.addCleanup(self.server.thaw)
+        with self.assertRaises(SettingError) as caught:
+            dialect.open()
+        self.assertIn("[database] host: no server answers", str(caught.exception))
+
+    def test_another_table(self) -> None:
+        self.sql('CREATE TABLE mq_data (data_id int, channel text, "DATA" text)')
+        self.assert_refused("[database] prefix", "mq_data", "created, data")
+
+    def test_columns_that_do_not_give_back_what_was_put_in(self) -> None:
+        for column, kind in (("data", "jsonb"), ("data", "bytea"), ("channel", "char(10)")):
+            self.make_table(**{column: kind})
+            self.assert_refused("[database] prefix", f"column {column}", "make it text")
+            self.sql("DROP TABLE mq_data")
+
+    def test_a_database_of_another_encoding(self) -> None:
+        self.settings = self.server.new_database(options="ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+        self.assert_refused("[database] name", "LATIN1", "ENCODING 'UTF8'")
+
+    def test_no_right_to_make_the_table(self) -> None:
+        self.sql("ALTER DATABASE " + self.settings.name + " OWNER TO admin")
+        self.assert_refused("[database] username", "permission denied for schema public")
+
+    def test_a_server_that_may_not_be_written(self) -> None:
+        self.sql(f"ALTER DATABASE {self.settings.name} SET default_transaction_read_only = on")
+        self.assert_refused("[database] name", "read-only")
+
+    def test_prefixes(self) -> None:
+        prefix = "x_" * 22 + "$"
+        self.open(replace(self.settings, prefix=prefix))
+        names = {name for (name,) in self.sql("SELECT relname FROM pg_class WHERE relname LIKE 'x\\_%'")}
+        self.assertLessEqual({f"{prefix}data", f"{prefix}data_channel", f"{prefix}item_expires_at"}, names)
+        self.assert_refused_prefix(prefix + "x")
+
+    def assert_refused_prefix(self, prefix: str) -> None:
+        with self.assertRaises(SettingError) as caught:
+            self.open(replace(self.settings, prefix=prefix))
+        self.assertIn("at most 45", str(caught.exception))
+
+    async def test_who_may_make_no_tables_goes_on_with_the_one_that_is_there(self) -> None:
+        self.make_table()
+        self.sql("ALTER DATABASE " + self.settings.name + " OWNER TO admin")
+        with capturedLogs() as events:
+            store = self.open()
+        (line,) = [text for text in map(formatEvent, events) if "may not make tables" in text]
+        self.assertIn("wsmb may not make tables beside mq_data", line)
+        (item_id,) = await ask(store.append, "sms", [b"1"], expires_at=4e9, key=b"k" * 16)
+        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), [StoredItem(item_id, b"1")])
+        self.assertEqual(
+            self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"), [("mq_data",)]
+        )
+
+
+class OneBrokerTest(PostgresqlCase):
+    def assert_refused(self, settings: DatabaseSettings) -> None:
+        with self.assertRaises(SettingError) as caught:
+            open_store(settings, reactor)
+        self.assertIn(
+            "[database] prefix: another broker uses the table mq_data (process", str(caught.exception)
+        )
+
+    async def test_a_second_broker_is_refused_as_long_as_there_is_a_first(self) -> None:
+        store = self.open()
+        self.assert_refused(self.settings)
+        await ask(store.append, "sms", [b"1"])
+        self.assert_refused(self.settings)
+        self.assertEqual(len(self.sessions()), 1)
+        await ask(store.close)
+        await ask(self.open().check)
+
+    def test_on_other_tables_it_is_not(self) -> None:
+        self.open()
+        self.open(replace(self.settings, prefix="x_"))
+        self.open(self.server.new_database())
+        self.sql("CREATE SCHEMA other AUTHORIZATION wsmb")
+        self.sql(f"ALTER DATABASE {self.settings.name} SET search_path = other")
+        self.open()
+
+    async def test_a_lost_session_of_ours_gives_way(self) -> None:
+        """The server may not know yet that it is lost."""
+        dialect = self.dialect()
+        dialect.open()
+        self.addCleanup(dialect.close)
+        for _ in range(2):
+            lost, connection = dialect.connect(), dialect.connect()
+            self.addCleanup(connection.close)
+            self.assertEqual(self.sessions(), [connection.info.backend_pid])
+            with self.assertRaises(Exception) as caught:
+                lost.execute("SELECT 1")
+            self.assertEqual(caught.exception.sqlstate, "57P01")
+
+    def test_a_session_of_another_with_the_same_number_does_not(self) -> None:
+        other = self.open()
+        self.assertTrue(other)
+        dialect = self.dialect()
+        dialect._one_broker._ours = (self.sessions()[0], "1999-12-31 23:59:59+00")
+        with self.assertRaises(SettingError):
+            dialect.open()
+        self.assertEqual(len(self.sessions()), 1)
+
+    async def test_when_another_broker_has_come_in_meanwhile_we_wait_until_it_is_gone(self) -> None:
+        store = self.open()
+        await ask(store.append, "sms", [b"1"])
+        self.end_sessions()
+        other = self.open()
+        with capturedLogs() as events:
+            answer = ask(store.append, "sms", [b"2"])
+            self.assertIs(await ask(store.check), False)
+            for _ in range(4):
+                await ask(store.check)
+        self.assertFalse(answer.called)
+        lines = [text for text in map(formatEvent, events) if "has taken the table mq_data" in text]
+        self.assertEqual(len(lines), 1)
+        self.assertIn("(process ", lines[0])
+        await ask(other.close)
+        self.assertEqual(await answer, [2])
+        self.assertEqual(self.rows(), [("sms", "1"), ("sms", "2")])
+
+    async def test_the_waiting_says_why(self) -> None:
+        mine, other = self.dialect(), self.dialect()
+        mine.open()
+        self.addCleanup(mine.close)
+        mine.connect().close()
+        other.open()
+        self.addCleanup(other.close)
+        with self.assertRaises(Exception) as caught:
+            mine.connect()
+        self.assertEqual(mine.fault(caught.exception).name, "PASSING")
+        self.assertRegex(str(caught.exception), "another broker uses the table mq_data .process [0-9]+")
