@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
-DEBIAN_FOR_TESTS := mariadb-server apache2-utils openssl
+DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl
 RUN_PORT ?= 8888
 # For `make bench`: a short look is `make bench ROUNDS=1 ONLY='1 to 100, 64'`.
 ROUNDS ?= 3
@@ -76,7 +76,8 @@ $(VENV)/bench: $(VENV)/ready
 # What the tests want from Debian. Where it cannot be installed, the tests that need it are skipped and
 # say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
 debian:
-	@if command -v mariadbd htpasswd openssl >/dev/null; then :; \
+	@if command -v mariadbd htpasswd openssl >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; \
+	then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    export DEBIAN_FRONTEND=noninteractive; \
 	    { apt-get update -q && apt-get install -y -q $(DEBIAN_FOR_TESTS); } >/dev/null \

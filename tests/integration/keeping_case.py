@@ -10,6 +10,7 @@ from typing import Any
 from tests.integration.broker_case import BrokerCase
 from tests.integration.broker_process import BrokerProcess
 from tests.integration.mariadb import mariadb
+from tests.integration.postgresql import postgresql
 from tests.integration.raw_client import RawClient, command
 
 
@@ -66,6 +67,20 @@ class MariaDBCase(KeepingCase):
             f"\n[database]\ndriver = mysql\nhost = {settings.host}\nport = {settings.port}\n"
             f"name = {settings.name}\nprefix = {self.prefix}\nusername = {settings.username}\nlimit = 10\n"
         )
+        self.database_environment = {"WSMB_DATABASE_PASSWORD": settings.password}
+
+    def query(self, statement: str) -> Any:
+        return self.server.query(statement, database=self.settings.name)
+
+
+class PostgresqlCase(KeepingCase):
+    """Keeps in a PostgreSQL server of the tests' own. Skipped where there is none."""
+
+    def setUp(self) -> None:
+        self.server = postgresql()
+        self.settings = settings = self.server.new_database(over_tcp=True)
+        url = f"pgsql://{settings.username}@{settings.host}:{settings.port}/{settings.name}"
+        self.database_ini = f"\n[database]\nurl = {url}\nlimit = 10\n"
         self.database_environment = {"WSMB_DATABASE_PASSWORD": settings.password}
 
     def query(self, statement: str) -> Any:

@@ -6,7 +6,7 @@ import json
 import time
 
 from tests.integration.broker_process import BrokerProcess, poll
-from tests.integration.keeping_case import MariaDBCase, SqliteCase
+from tests.integration.keeping_case import MariaDBCase, PostgresqlCase, SqliteCase
 from tests.integration.raw_client import RawClient, client_frame, command, opening
 
 ITEMS = [{"id": number, "message": f"pesan {number}: é 😀 / \\ \" '"} for number in range(3)]
@@ -156,4 +156,8 @@ class SqliteKeepingTests(KeepingTests, SqliteCase):
 
 
 class MariaDBKeepingTests(KeepingTests, MariaDBCase):
+    pass
+
+
+class PostgresqlKeepingTests(KeepingTests, PostgresqlCase):
     pass
