@@ -64,6 +64,14 @@ class FaultTest(SynchronousTestCase):
             self.assertIs(self.dialect.fault(error), Fault.POISON)
 
 
+class StatementTest(SynchronousTestCase):
+    def test_rows_go_in_pieces_that_a_message_can_carry(self) -> None:
+        pieces = module("wsmb.store.postgresql_table").pieces
+        sizes = [3_000_000, 1_000_000, 1_000_000, 9_000_000, 1, 1]
+        rows = [(number, "sms", "x" * size) for number, size in enumerate(sizes)]
+        self.assertEqual([[row[0] for row in piece] for piece in pieces(rows)], [[0, 1], [2], [3], [4, 5]])
+
+
 class PsycopgTest(SynchronousTestCase):
     def test_where_it_is_missing_the_start_names_the_extra(self) -> None:
         loaded = [name for name in sys.modules if name.startswith("wsmb.store.postgresql")]

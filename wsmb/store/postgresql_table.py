@@ -71,7 +71,7 @@ class PostgresqlTable:
         """See Table.insert."""
         with closing(connection.cursor()) as cursor:
             self._ids.claim(cursor, rows[0][0], rows[-1][0])
-            for piece in _pieces(rows):
+            for piece in pieces(rows):
                 cursor.execute(self._insert, [list(column) for column in zip(*piece, strict=True)])
 
     def delete(self, connection: Any, ids: Sequence[int]) -> None:
@@ -111,7 +111,7 @@ class PostgresqlTable:
         return "\0" not in channel and (self.channel_length is None or len(channel) <= self.channel_length)
 
 
-def _pieces(rows: Sequence[tuple[int, str, str]]) -> Iterator[Sequence[tuple[int, str, str]]]:
+def pieces(rows: Sequence[tuple[int, str, str]]) -> Iterator[Sequence[tuple[int, str, str]]]:
     """`rows` in pieces that one statement can carry, whatever their sizes."""
     start = size = 0
     for end, row in enumerate(rows):
