@@ -69,7 +69,7 @@ class SequenceTest(PostgresqlCase):
         self.assertEqual(self.all_data(), ["1", "theirs", "2", "3", "5"])
         self.assertGreater(self.insert("6"), ids[-1])
 
-    async def test_a_sequence_behind_the_rows_is_brought_up_at_the_start(self) -> None:
+    async def test_a_sequence_behind_the_rows_is_brought_up(self) -> None:
         self.make_table()
         self.sql(
             "INSERT INTO mq_data (data_id, channel, data) SELECT n, 'sms', n FROM generate_series(1, 99) n"

@@ -32,7 +32,7 @@ class IdSequence:
         """The ids that need no claim: claimed, or found to be free after a try that had claimed them."""
 
     def open(self, cursor: Any, largest: int) -> int:
-        """Find the sequence, and bring it up to the largest id there is; returns the largest ever given."""
+        """Find the sequence; returns the largest id ever given. `largest` is the largest that is there."""
         cursor.execute(_FIND, (f'"{self._table}"',))
         (self._sequence,) = cursor.fetchone()
         if self._sequence is None:
@@ -44,10 +44,7 @@ class IdSequence:
                 f" ALTER SEQUENCE {self._sequence} INCREMENT BY 1, or choose another prefix"
             )
             raise SettingError(message)
-        given = self.largest(cursor)
-        if given < largest:
-            cursor.execute(_RAISE, (self._sequence, largest))
-        return max(given, largest)
+        return max(self.largest(cursor), largest)
 
     def largest(self, cursor: Any) -> int:
         """The largest id that the sequence has ever given; 0 if there is no sequence."""
