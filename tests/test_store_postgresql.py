@@ -47,8 +47,8 @@ class FaultTest(SynchronousTestCase):
         for error in (self.psycopg.OperationalError("the connection is lost"), self.psycopg.InterfaceError()):
             self.assertIs(self.dialect.fault(error), Fault.PASSING)
 
-    def test_a_full_disk_passes(self) -> None:
-        self.assert_faults(Fault.PASSING, "53100")
+    def test_a_full_disk(self) -> None:
+        self.assert_faults(Fault.FULL, "53100")
 
     def test_an_id_that_is_taken(self) -> None:
         self.assert_faults(Fault.TAKEN, "23505")

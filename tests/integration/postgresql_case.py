@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.contracts.store_contract import ask
 from tests.integration.postgresql import PostgreSQL, postgresql
+from tests.integration.tcp_proxy import LossyProxy
 from wsmb.interfaces import MessageStore
 from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
@@ -41,6 +42,12 @@ class PostgresqlCase(TestCase):
         store = open_store(settings or self.settings, reactor)
         self.addCleanup(lambda: ask(store.close))
         return store
+
+    def through_proxy(self) -> tuple[LossyProxy, MessageStore]:
+        """A store that talks to the server through a proxy on its own."""
+        proxy = LossyProxy(self.server.port)
+        self.addCleanup(proxy.close)
+        return proxy, self.open(replace(self.settings, host="127.0.0.1", port=proxy.port))
 
     def dialect(self, **changes: Any) -> PostgresqlDialect:
         """One that is not open yet."""

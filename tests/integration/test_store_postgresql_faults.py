@@ -1,33 +1,22 @@
-"""The PostgreSQL store while the server dies, freezes, loses answers and is written to by others."""
+"""The PostgreSQL store while answers are lost, and where the server takes no more of something."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
 from tests.contracts.store_contract import ask, data_of
-from tests.integration.mariadb_case import store_threads
 from tests.integration.postgresql_case import PostgresqlCase
-from tests.integration.tcp_proxy import LossyProxy
-from wsmb.errors import Code, StoreError
+from wsmb.errors import StoreError
 from wsmb.interfaces import MessageStore
 
 COMMIT = b"COMMIT\0"
 
 
 class LostAnswersTest(PostgresqlCase):
-    def through_proxy(self) -> tuple[LossyProxy, MessageStore]:
-        proxy = LossyProxy(self.server.port)
-        self.addCleanup(proxy.close)
-        there = replace(self.settings, host="127.0.0.1", port=proxy.port)
-        return proxy, self.open(there)
-
     async def assert_stored_once(self, answers: Iterable[Deferred[Any]], store: MessageStore) -> None:
         results = await gatherResults(list(answers))
         ids = [item_id for result in results for item_id in result]
@@ -98,101 +87,6 @@ class LostAnswersTest(PostgresqlCase):
         self.assertEqual(keys, [(b"%016d" % number,) for number in range(1, 4)])
 
 
-class AwayTest(PostgresqlCase):
-    """The server goes away and comes back, or lets nobody in for a while."""
-
-    async def assert_kept_until(self, store: MessageStore, statement: str) -> None:
-        """What is sent now is kept as soon as the administrator has run `statement`."""
-        self.end_sessions()
-        answer = ask(store.append, "sms", [b"kept"])
-        self.assertIs(await ask(store.check), False)
-        self.assertFalse(answer.called)
-        self.server.query(statement)
-        await answer
-        self.assertEqual([data for _, data in self.rows()], ["kept"])
-
-    async def test_a_restarted_server_gets_each_append_once(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 500)]
-        await answers[0]
-        self.server.stop(signal.SIGQUIT)
-        self.server.launch()
-        answers += [ask(store.append, "sms", [b"%d" % number]) for number in range(500, 1000)]
-        await deferToThread(self.server.wait)
-        await gatherResults(answers)
-        self.assertTrue(await ask(store.check))
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(1000)])
-
-    async def test_sessions_that_an_administrator_ends_lose_nothing(self) -> None:
-        store = self.open()
-        answers = []
-        for number in range(20):
-            answers.append(ask(store.append, "sms", [b"%d" % number]))
-            await deferToThread(self.end_sessions)
-        await gatherResults(answers)
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(20)])
-
-    async def test_no_connection_is_free_for_a_while(self) -> None:
-        store = self.open()
-        self.server.query("ALTER ROLE wsmb CONNECTION LIMIT 0")
-        self.addCleanup(self.server.query, "ALTER ROLE wsmb CONNECTION LIMIT -1")
-        await self.assert_kept_until(store, "ALTER ROLE wsmb CONNECTION LIMIT -1")
-
-    async def test_the_server_may_not_be_written_for_a_while(self) -> None:
-        store = self.open()
-        database = f"ALTER DATABASE {self.settings.name}"
-        self.server.query(f"{database} SET default_transaction_read_only = on")
-        await self.assert_kept_until(store, f"{database} RESET default_transaction_read_only")
-
-    async def test_the_table_is_away_for_a_while(self) -> None:
-        store = self.open()
-        self.sql("ALTER TABLE mq_data RENAME TO away")
-        answer = ask(store.append, "sms", [b"1"])
-        self.assertIs(await ask(store.check), False)
-        self.sql("ALTER TABLE away RENAME TO mq_data")
-        await answer
-        self.assertEqual(self.rows(), [("sms", "1")])
-
-    async def test_a_row_that_another_program_holds_is_waited_for(self) -> None:
-        store = self.open()
-        ids = await ask(store.append, "sms", [b"1"])
-        with self.server.connect(self.settings.name, autocommit=False) as connection:
-            connection.execute("SELECT 1 FROM mq_data FOR UPDATE")
-            store.remove(ids)
-            found = ask(store.page, "sms", 0, 9, 99)
-            for _ in range(2):  # beyond lock_timeout
-                self.assertIs(await ask(store.check), False)
-            connection.rollback()
-        self.assertEqual(await found, [])
-
-    async def test_a_frozen_server_does_not_hold_up_check_and_close(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        self.server.freeze()
-        self.addCleanup(self.server.thaw)
-        started = reactor.seconds()
-        answer = ask(store.append, "sms", [b"1"])
-        self.assertIs(await ask(store.check), False)
-        self.assertLess(reactor.seconds() - started, 2.5)
-        await ask(store.close)
-        self.assertLess(reactor.seconds() - started, 2 + 5 + 2)
-        self.assertFalse(store_threads())
-        self.assertIs((await answer).code, Code.UNAVAILABLE)
-
-    async def test_a_server_that_freezes_while_we_connect_does_not_hold_up_close(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        self.end_sessions()
-        self.server.freeze()
-        self.addCleanup(self.server.thaw)
-        answer = ask(store.append, "sms", [b"1"])
-        started = reactor.seconds()
-        await ask(store.close)
-        self.assertLess(reactor.seconds() - started, 5 + 2)
-        self.assertIs((await answer).code, Code.UNAVAILABLE)
-
-
 class RefusedTest(PostgresqlCase):
     async def test_one_poisonous_item_fails_alone(self) -> None:
         await ask(self.open().close)
@@ -220,3 +114,19 @@ class RefusedTest(PostgresqlCase):
         self.assertTrue(await ask(store.check))
         self.assertEqual(ids, sorted(ids))
         self.assertEqual([int(data) for _, data in self.rows()], list(range(5000)))
+
+    async def test_on_a_full_disk_appends_wait_and_the_rest_goes_on(self) -> None:
+        store = self.open()
+        ids = await ask(store.append, "sms", [b"1", b"2"])
+        self.sql(
+            "CREATE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE disk_full; END$$; "
+            "CREATE TRIGGER full_up BEFORE INSERT ON mq_data FOR EACH STATEMENT EXECUTE FUNCTION full_up()"
+        )
+        answer = ask(store.append, "sms", [b"3"])
+        store.remove(ids[:1])
+        self.assertEqual(data_of(await ask(store.page, "sms", 0, 9, 99)), [b"2"])
+        self.assertFalse(answer.called)
+        self.sql("DROP TRIGGER full_up ON mq_data")
+        await answer
+        self.assertEqual([data for _, data in self.rows()], ["2", "3"])

@@ -9,7 +9,6 @@ from twisted.logger import capturedLogs, formatEvent
 
 from tests.contracts.store_contract import ask
 from tests.integration.postgresql_case import PostgresqlCase
-from tests.integration.tcp_proxy import LossyProxy
 from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
@@ -54,9 +53,7 @@ class OneBrokerTest(PostgresqlCase):
             self.assertEqual(caught.exception.sqlstate, "57P01")
 
     async def test_a_session_that_the_network_has_cut_off_gives_way(self) -> None:
-        proxy = LossyProxy(self.server.port)
-        self.addCleanup(proxy.close)
-        store = self.open(replace(self.settings, host="127.0.0.1", port=proxy.port))
+        proxy, store = self.through_proxy()
         await ask(store.append, "sms", [b"1"])
         (old,) = self.sessions()
         proxy.cut_at(b"INSERT", deliver=False, hold=True)

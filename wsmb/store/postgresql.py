@@ -25,12 +25,21 @@ _WORDS = Words(
     "ON CONFLICT (data_id) DO UPDATE SET tries = EXCLUDED.tries, expires_at = EXCLUDED.expires_at",
 )
 
-# By the first two characters of the SQLSTATE: the connection, its rights (an operator may be at work),
-# the database, the transaction's luck, resources, locks, an operator's interruption, the disk.
-_PASSING_CLASSES = {"08", "28", "3D", "3F", "40", "53", "55", "57", "58"}
-# A read-only server, sessions cut for idling or time; no right; the table or a column is not there.
-_PASSING_STATES = {"25006", "25P03", "25P04", "42501", "42P01", "42703"}
-_UNIQUE, _TOO_LONG, _LIMITS_CLASS, _READ_ONLY = "23505", "22001", "54", "25006"
+_READ_ONLY = "25006"
+_STATES = {
+    "22001": Fault.TOO_LARGE,
+    "23505": Fault.TAKEN,
+    # Of a statement: without room for the record of a COMMIT the server ends itself.
+    "53100": Fault.FULL,
+    # Not for writing; cut for idling or time; no right; the table or a column is not there.
+    **dict.fromkeys((_READ_ONLY, "25P03", "25P04", "42501", "42P01", "42703"), Fault.PASSING),
+}
+# By the first two characters: the connection, its rights (an operator may be at work), the database,
+# the transaction's luck, resources, locks, an operator's interruption, the disk.
+_CLASSES = {
+    "54": Fault.TOO_LARGE,
+    **dict.fromkeys(("08", "28", "3D", "3F", "40", "53", "55", "57", "58"), Fault.PASSING),
+}
 
 # There is no SQLSTATE for what goes wrong before the session; where the server speaks another language
 # than English, its text is shown without knowing what it says.
@@ -104,14 +113,9 @@ class PostgresqlDialect:
         if state is None:  # not from the server: it does not answer, or psycopg takes no such value
             away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
             return Fault.PASSING if away else Fault.POISON
-        if state == _UNIQUE:
-            return Fault.TAKEN
-        if state == _TOO_LONG or state[:2] == _LIMITS_CLASS:
-            return Fault.TOO_LARGE
         if state == _READ_ONLY:  # the server to write to may be another by now
             self.interrupt()
-        passes = state in _PASSING_STATES or state[:2] in _PASSING_CLASSES
-        return Fault.PASSING if passes else Fault.POISON
+        return _STATES.get(state) or _CLASSES.get(state[:2], Fault.POISON)
 
     def _open_on(self, connection: Any) -> Opened:
         """psycopg waits for an answer for ever: a server that never gives one is hung up on."""
