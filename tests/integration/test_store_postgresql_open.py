@@ -116,7 +116,7 @@ class OpenTest(PostgresqlCase):
         (line,) = [text for text in map(formatEvent, events) if "may not make tables" in text]
         self.assertIn("wsmb may not make tables beside mq_data", line)
         (item_id,) = await ask(store.append, "sms", [b"1"], expires_at=4e9, key=b"k" * 16)
-        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), [StoredItem(item_id, b"1")])
+        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), [StoredItem(item_id, b"1", 0, 4e9)])
         self.assertEqual(
             self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"), [("mq_data",)]
         )

@@ -102,7 +102,7 @@ class PostgresqlTables:
             self._side.are_there = False
             self._log.warn(
                 "{user} may not make tables beside {table} ({error}): expiry, message ids and counts of tries"
-                " last no longer than the broker; give it the right to, or make the tables of {files}",
+                " last no longer than the broker runs; give it the right to, or make the tables of {files}",
                 user=self._settings.username,
                 table=self._name,
                 error=str(error).partition("\n")[0],
