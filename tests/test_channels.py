@@ -460,7 +460,7 @@ class OfflineTests(SynchronousTestCase):
         self.store.settle()
         self.assertEqual((peer.items(), self.store.waiting("c"), self.sender.open), ([], [1], 0))
         peer.full = False
-        self.bench.clock.advance(1)
+        self.bench.tick(10)
         self.store.settle()
         self.assertEqual(peer.items(), [1])
 

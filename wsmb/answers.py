@@ -20,6 +20,7 @@ class Slot:
 
     __slots__ = (
         "_answers",
+        "can_be_refused",
         "channel",
         "confirm",
         "cost_bytes",
@@ -35,6 +36,7 @@ class Slot:
         self.confirm: wire.Confirm = None
         self.channel: str | None = None
         self.finished = False
+        self.can_be_refused = False
         self.greets = False
         self.is_duplicate = False
         self.replies: Sequence[bytes] = ()
@@ -42,6 +44,9 @@ class Slot:
     def done(self, error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
         """See Done: the `send-message` was carried out, or could not be."""
         answers = self._answers
+        answers.intake.finish(self.cost_bytes)
+        if self.finished:
+            return  # given up before
         answer: bytes | None = None
         if error is not None:
             problem = CommandError(error.code, error.detail)
@@ -55,13 +60,20 @@ class Slot:
             self.replies = (greeting,) if answer is None else (greeting, answer)
         elif answer is not None:
             self.replies = (answer,)
-        answers.intake.finish(self.cost_bytes)
         self._finish()
 
     def answer(self, store_answers: bool) -> None:
         """A ping found out whether the store answers."""
         self.replies = (self._answers.greeting(Code.ACCEPTED if store_answers else Code.REJECTED),)
         self._finish()
+
+    def give_up(self) -> None:
+        """Say that it was refused, without waiting for what will become of it."""
+        problem = CommandError(Code.UNAVAILABLE, "the database does not answer; it may be kept all the same")
+        answer = self._answers.refusal(problem, self.confirm, self.channel)
+        greeting = self._answers.greeting(Code.REJECTED) if self.greets else None
+        self.replies = [reply for reply in (greeting, answer) if reply is not None]
+        self.finished = True
 
     def _finish(self) -> None:
         self.finished = True
@@ -127,7 +139,9 @@ class Answers:
     def begin(self, cost_bytes: int) -> Done:
         """See Ledger."""
         self.intake.begin(self, cost_bytes)
-        return self.begin_slot(cost_bytes).done
+        slot = self.begin_slot(cost_bytes)
+        slot.can_be_refused = True
+        return slot.done
 
     def begin_slot(self, cost_bytes: int) -> Slot:
         """A command is not finished yet."""
@@ -160,6 +174,7 @@ class Answers:
                 self._peer.send_frame(frames.text_frame(reply))
         if not slots:
             self._slots = None
+            self.intake.leave(self)
         if (
             self._is_paused
             and self._unfinished_bytes <= PAUSE_BYTES // 2
@@ -183,6 +198,14 @@ class Answers:
             if not self._is_paused:
                 self._peer.resume()
 
+    def give_up(self) -> None:
+        """See Sender."""
+        for slot in self._slots or ():
+            if slot.can_be_refused and not slot.finished:
+                slot.give_up()
+        self.finished()
+
     def close(self) -> None:
         """The connection has ended: say nothing any more."""
         self._slots = None
+        self.intake.forget(self)

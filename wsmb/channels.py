@@ -21,6 +21,7 @@ from wsmb.errors import StoreError
 from wsmb.held import Held
 from wsmb.interfaces import Peer
 from wsmb.outstanding import Outstanding
+from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.receiver import Receiver
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings, KeepData
@@ -64,6 +65,8 @@ class Channel:
         # Until the backlog is clear, all goes to the store: for memory there is too much, or it waits
         # too long.
         self._spilled = False
+        # What is held is in the store as well, since all who could have it have had enough for a while.
+        self._is_stuck = False
         self._blocked_since: int | None = None
 
     @property
@@ -184,7 +187,7 @@ class Channel:
             self._spill()
             self._keep(message, done)
         else:
-            if self._always:
+            if self._always or self._is_stuck:
                 self._unproved.store_first(message, self._committed)
             self._send_held()
 
@@ -206,7 +209,7 @@ class Channel:
     def _send_held(self) -> None:
         while self._held and self._backlog.is_clear:
             message = self._held.first
-            if self._always and message.storing:
+            if message.storing:
                 return
             if message.expires_at is not None and message.expires_at <= self._around.pulse.unix_time_s:
                 self._held.drop(message)
@@ -224,6 +227,7 @@ class Channel:
             else:
                 self._leave_to_store(message)
         self._blocked_since = None
+        self._is_stuck = self._is_stuck and bool(self._held)
 
     def _finish(self, message: Message, receivers: int) -> None:
         """Its sender is told, once its id is remembered."""
@@ -251,10 +255,22 @@ class Channel:
         """See Beating: who cannot take more for so long may not do so for much longer."""
         if self._blocked_since is None:
             return
-        if self._around.pulse.beats - self._blocked_since >= LONGEST_BLOCK_BEATS:
-            self._spill()
-        else:
-            self._around.pulse.waiting.add(self)
+        self._around.pulse.waiting.add(self)
+        beats = self._around.pulse.beats - self._blocked_since
+        if beats >= LONGEST_BLOCK_BEATS:
+            self._store_held()
+        if beats % BEATS_PER_SECOND == 0:
+            # Nobody tells when what is queued for a connection, of whatever channel, has gone.
+            self._send_held()
+
+    def _store_held(self) -> None:
+        """Put what is held into the store as well: it will take a while, and its senders wait."""
+        if self._held and not self._is_stuck:
+            self._is_stuck = True
+            self._unproved.persist()
+            for message in self._held:
+                if not message.ids and not message.storing:
+                    self._unproved.store_first(message, self._committed)
 
     def room(self) -> None:
         """A receiver may be able to take more."""
@@ -265,6 +281,7 @@ class Channel:
     def _spill(self) -> None:
         """Leave what is held to the store."""
         self._spilled = self._keeps
+        self._is_stuck = False
         self._blocked_since = None
         if self._keeps:
             self._unproved.persist()
@@ -272,13 +289,12 @@ class Channel:
                 self._leave_to_store(message)
 
     def _leave_to_store(self, message: Message) -> None:
-        if not self._always:
-            self._unproved.persist()
-            if message.done is not None:
-                self._backlog.keep(message, message.done)
-        elif not message.storing:
+        if message.ids:
             self._unproved.release(message)
             self._backlog.leave_there(message.sender, message.ids)
+        elif message.done is not None and not message.storing:
+            self._unproved.persist()
+            self._backlog.keep(message, message.done)
 
     # What the backlog asks and tells (see Front), and what comes back unproved
 
@@ -309,9 +325,7 @@ class Channel:
 
     def rests(self) -> None:
         """See Front."""
-        # Under `always` senders have had their receipt; else they would wait for it all the while.
-        if not self._always:
-            self._spill()
+        self._store_held()
 
     def deliver_again(self, message: Message) -> bool:
         """Give a failed message to another receiver at once, if there is one. False if not."""

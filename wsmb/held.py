@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from wsmb.deliveries import Message
 
@@ -22,6 +23,9 @@ class Held:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._queue)
 
     def __contains__(self, message: Message) -> bool:
         return message in self._there

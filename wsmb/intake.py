@@ -7,11 +7,11 @@ from typing import Protocol
 from wsmb.errors import Code, CommandError
 from wsmb.pulse import BEATS_PER_SECOND, Pulse
 
-PATIENCE_BEATS = 10 * BEATS_PER_SECOND
+PATIENCE_BEATS = 8 * BEATS_PER_SECOND  # the original's sender waits 10 s for its receipt
 
 
 class Sender(Protocol):
-    """Whoever can be told to wait (a Session)."""
+    """Whoever has something unfinished (the Answers of a connection)."""
 
     def hold_on(self) -> None:
         """Read no more commands until `go_on`."""
@@ -19,22 +19,35 @@ class Sender(Protocol):
     def go_on(self) -> None:
         """Read again, unless there is another reason not to."""
 
+    def give_up(self) -> None:
+        """Wait no more for what is unfinished: it is refused, though it may get finished all the same."""
+
 
 class Intake:
     """Counts what was taken but is neither delivered nor committed yet.
 
     Beyond `max_bytes` senders are not read any more, so that TCP slows them. If nothing at all gets
-    finished for ten seconds (the database is away), they are read again, and what would have to wait
-    is refused, until there is room.
+    finished for eight seconds (the database is away), senders are told so of all that they wait for;
+    what they send then is taken as long as there is room, and refused beyond that.
     """
 
-    __slots__ = ("_finished", "_max_bytes", "_pulse", "_refuses", "_slowed", "_still_since", "bytes")
+    __slots__ = (
+        "_finished",
+        "_max_bytes",
+        "_pulse",
+        "_refuses",
+        "_slowed",
+        "_still_since",
+        "_waiting",
+        "bytes",
+    )
 
     def __init__(self, max_bytes: int, pulse: Pulse) -> None:
         self._max_bytes = max_bytes
         self._pulse = pulse
         self.bytes = 0
-        self._slowed: list[Sender] = []
+        self._waiting: set[Sender] = set()
+        self._slowed: set[Sender] = set()
         self._refuses = False
         self._finished = 0
         self._still_since = (0, 0)  # how many were finished, and at which beat that was first seen
@@ -44,38 +57,51 @@ class Intake:
 
         Raises CommandError (UNAVAILABLE) if it has to be refused.
         """
-        if self._refuses or self.bytes > 2 * self._max_bytes:
+        if self.bytes > self._max_bytes and (self._refuses or self.bytes > 2 * self._max_bytes):
             raise CommandError(Code.UNAVAILABLE, "too much waits for the database already")
+        if not self._waiting:
+            self._still_since = (self._finished, self._pulse.beats)
+            self._pulse.waiting.add(self)
+        self._waiting.add(sender)
         self.bytes += cost_bytes
-        if self.bytes > self._max_bytes:
-            if not self._slowed:
-                self._still_since = (self._finished, self._pulse.beats)
-                self._pulse.waiting.add(self)
-            self._slowed.append(sender)
+        if self.bytes > self._max_bytes and not self._refuses:
+            self._slowed.add(sender)
             sender.hold_on()
 
     def finish(self, cost_bytes: int) -> None:
         """Something is finished."""
         self.bytes -= cost_bytes
         self._finished += 1
-        if (self._slowed or self._refuses) and self.bytes <= self._max_bytes // 2:
+        if self.bytes <= self._max_bytes // 2:
             self._refuses = False
-            self._let_go_on()
+            if self._slowed:
+                self._let_go_on()
+
+    def leave(self, sender: Sender) -> None:
+        """`sender` waits for nothing any more."""
+        self._waiting.discard(sender)
+
+    def forget(self, sender: Sender) -> None:
+        """`sender` has gone."""
+        self._waiting.discard(sender)
+        self._slowed.discard(sender)
 
     def beat(self) -> None:
         """See Beating."""
-        if not self._slowed:
+        if not self._waiting:
             return
         finished, since = self._still_since
         if finished != self._finished:
             self._still_since = (self._finished, self._pulse.beats)
         elif self._pulse.beats - since >= PATIENCE_BEATS:
+            self._still_since = (finished, self._pulse.beats)
             self._refuses = True
+            for sender in list(self._waiting):
+                sender.give_up()
             self._let_go_on()
-            return
         self._pulse.waiting.add(self)
 
     def _let_go_on(self) -> None:
-        slowed, self._slowed = self._slowed, []
+        slowed, self._slowed = self._slowed, set()
         for sender in slowed:
             sender.go_on()

@@ -108,7 +108,7 @@ class Settings:
     """Bytes that may wait for one receiver that does not read before it is ended."""
     max_outstanding_frames: int = 1_000
     """Frames of channels that keep messages which one receiver may have without having proved them."""
-    max_buffer_bytes: int = 33_554_432
+    max_buffer_bytes: int = 16_777_216
     """Memory for what has been taken but not been delivered or committed yet, of all senders."""
     drain_seconds: float = 2.0
     """Seconds over which the connections are ended when the broker stops."""

@@ -116,7 +116,7 @@ MAX_OUTSTANDING_FRAMES = Option(
     "How many frames of channels that keep messages a receiver may have without having proved them",
 )
 MAX_BUFFER_BYTES = Option(
-    "server", "max_buffer_bytes", values.whole(1_048_576, 1 << 34), "33554432", "WSMB_MAX_BUFFER_BYTES",
+    "server", "max_buffer_bytes", values.whole(1_048_576, 1 << 34), "16777216", "WSMB_MAX_BUFFER_BYTES",
     "Memory for what was taken but is neither delivered nor stored; then senders are slowed, then refused",
 )
 DRAIN_SECONDS = Option(

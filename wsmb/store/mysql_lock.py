@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -10,9 +11,10 @@ from twisted.logger import Logger
 
 # The server's lock names are the same for all databases, and of 64 characters at most.
 _NAME = "CONCAT('wsmb.', SHA1(CONCAT(DATABASE(), '.', %s)))"
-_GET = f"SELECT GET_LOCK({_NAME}, %s), CONNECTION_ID()"
+_GET = f"SELECT GET_LOCK({_NAME}, %s)"
 _HOLDER = f"SELECT IS_USED_LOCK({_NAME})"
 _KILL = "KILL CONNECTION %s"
+_UPTIME = "SHOW GLOBAL STATUS LIKE 'Uptime'"
 
 # Long enough for the server to notice that a broker has died.
 FIRST_WAIT_S, WAIT_S = 2, 1
@@ -29,7 +31,9 @@ class MysqlLock:
 
     def __init__(self, table: str) -> None:
         self._table = table
-        self._session: int | None = None
+        # Each of our connections that may hold it, by the server's number for it, with when it began:
+        # a claim on a server that hangs is given up here, and carried out there all the same.
+        self._ours: dict[int, float] = {}
         self._has_told = False
 
     def take(self, cursor: Any) -> None:
@@ -37,24 +41,33 @@ class MysqlLock:
 
         The server may not have noticed yet that our last connection is gone: that one is ended.
         """
-        first = self._session is None
+        first = not self._ours
+        session = cursor.connection.thread_id()
+        self._ours[session] = time.monotonic()
         holder = None
         if not self._get(cursor, FIRST_WAIT_S if first else 0):
             holder = self._holder(cursor)
-            if holder is not None and holder == self._session:
+            if self._is_ours(cursor, holder):
                 with suppress(pymysql.MySQLError):
                     cursor.execute(_KILL, (holder,))
             if first or not self._get(cursor, WAIT_S):
+                del self._ours[session]
                 self._tell(first, holder)
                 raise LockTaken(f"another broker uses {self._table} (the server's connection {holder})")
+        self._ours = {session: self._ours[session]}
         self._has_told = False
 
     def _get(self, cursor: Any, wait_s: int) -> bool:
         cursor.execute(_GET, (self._table, wait_s))
-        got, session = cursor.fetchone()
-        if got == 1:
-            self._session = session
-        return bool(got == 1)
+        return bool(cursor.fetchone()[0] == 1)
+
+    def _is_ours(self, cursor: Any, holder: int | None) -> bool:
+        """Whether `holder` is a connection of ours. After a restart the server's numbers begin anew."""
+        if holder not in self._ours:
+            return False
+        cursor.execute(_UPTIME)
+        uptime_s = int(cursor.fetchone()[1])
+        return time.monotonic() - self._ours[holder] <= uptime_s + 1
 
     def _holder(self, cursor: Any) -> int | None:
         cursor.execute(_HOLDER, (self._table,))
