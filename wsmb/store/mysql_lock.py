@@ -16,8 +16,8 @@ _HOLDER = f"SELECT IS_USED_LOCK({_NAME})"
 _KILL = "KILL CONNECTION %s"
 _UPTIME = "SHOW GLOBAL STATUS LIKE 'Uptime'"
 
-# Long enough for the server to notice that a broker has died.
-FIRST_WAIT_S, WAIT_S = 2, 1
+# Long enough for the server to notice that a broker has died, or to end what one of ours has left running.
+FIRST_WAIT_S, WAIT_S, OWN_WAIT_S = 2, 1, 5
 
 
 class LockTaken(pymysql.OperationalError):  # type: ignore[misc]
@@ -47,12 +47,14 @@ class MysqlLock:
         holder = None
         if not self._get(cursor, FIRST_WAIT_S if first else 0):
             holder = self._holder(cursor)
-            if self._is_ours(cursor, holder):
+            ours = self._is_ours(cursor, holder)
+            if ours:
                 with suppress(pymysql.MySQLError):
                     cursor.execute(_KILL, (holder,))
-            if first or not self._get(cursor, WAIT_S):
+            if first or not self._get(cursor, OWN_WAIT_S if ours else WAIT_S):
                 del self._ours[session]
-                self._tell(first, holder)
+                if not (first or ours):
+                    self._tell(holder)
                 raise LockTaken(f"another broker uses {self._table} (the server's connection {holder})")
         self._ours = {session: self._ours[session]}
         self._has_told = False
@@ -74,8 +76,8 @@ class MysqlLock:
         holder: int | None = cursor.fetchone()[0]
         return holder
 
-    def _tell(self, first: bool, holder: int | None) -> None:
-        if not first and not self._has_told:
+    def _tell(self, holder: int | None) -> None:
+        if not self._has_told:
             self._has_told = True
             self._log.error(
                 "another broker has taken {table} while the database was away (the server's connection"
