@@ -249,7 +249,7 @@ class Channel:
         if self._blocked_since is None:
             self._blocked_since = self._around.pulse.beats
             self._around.pulse.waiting.add(self)
-        self.wait_for_room()
+            self.wait_for_room()
 
     def beat(self) -> None:
         """See Beating: who cannot take more for so long may not do so for much longer."""
