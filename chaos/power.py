@@ -44,7 +44,7 @@ class Undone:
 
 
 class Disk:
-    """A folder whose files lose at a power cut what was not synced; `files` and `logs` are made in `folder`."""
+    """A folder whose files lose at a power cut what was not synced; `files` and `logs` are in `folder`."""
 
     def __init__(self, folder: Path, library: Path) -> None:
         self.files, self.logs = folder / "files", folder / "logs"

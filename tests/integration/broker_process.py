@@ -20,8 +20,8 @@ LIMIT_S = 30.0
 """The longest that a start or a stop may take on a busy machine."""
 
 _TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
-# If the tests are killed, the broker goes with them.
-_TIED = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+# What goes before a command so that, if the tests are killed, it goes with them.
+TIED = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
 # All with the same PASSWORD; bcrypt at its least cost.
 _USERS = f"""\
 {USER}:{htpasswd.bcrypt_hash(PASSWORD.encode(), 4)}
@@ -83,7 +83,7 @@ def run_twistd(
 ) -> subprocess.CompletedProcess[str]:
     """Run twistd in `folder` until it ends by itself. One that does not is killed: TimeoutExpired."""
     return subprocess.run(
-        [*_TIED, *_TWISTD, *arguments],
+        [*TIED, *_TWISTD, *arguments],
         cwd=folder,
         env=environment(extra_environment),
         stdin=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ class BrokerProcess:
         """Returns once it serves."""
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [*_TIED, *_TWISTD, *self._arguments],
+                [*TIED, *_TWISTD, *self._arguments],
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
