@@ -4,14 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
-DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl
+DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev
 RUN_PORT ?= 8888
 # For `make bench`: a short look is `make bench ROUNDS=1 ONLY='1 to 100, 64'`.
 ROUNDS ?= 3
 ONLY ?=
 BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 
-.PHONY: run test lint types unit plugin conformance debian bench bench-memory bench-waiting clean
+# For `make chaos`: FOR is how long in all (60s, 30m); or KILLS is how many in each scenario, however long it
+# takes. SCENARIO has the names of some of them. SEED repeats what was random in an earlier run.
+FOR ?= $(if $(KILLS),,60s)
+KILLS ?=
+SCENARIO ?=
+SEED ?=
+
+.PHONY: run test lint types unit plugin conformance debian chaos bench bench-memory bench-waiting clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -47,6 +54,10 @@ conformance: $(VENV)/ready
 	@if $(BIN)/python -c 'import kosoku' 2>/dev/null; then PYTHONPATH=. $(BIN)/python -m tests.conformance.run; \
 	else echo "Skipped: the Autobahn test suite (kosoku is to be had for x86-64 only)."; fi
 
+chaos: debian $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python -m chaos $(FOR:%=--for %) $(KILLS:%=--kills %) $(SEED:%=--seed %) \
+	    $(SCENARIO:%=--scenario %)
+
 # Beside which other brokers: whichever of mosquitto and nats-server are installed.
 bench: $(VENV)/bench
 	PYTHONPATH=. $(BIN)/python -m benchmarks.compare --rounds $(ROUNDS) --only '$(ONLY)' --json $(BENCH_JSON)
@@ -76,7 +87,7 @@ $(VENV)/bench: $(VENV)/ready
 # What the tests want from Debian. Where it cannot be installed, the tests that need it are skipped and
 # say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
 debian:
-	@if command -v mariadbd htpasswd openssl >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; \
+	@if command -v mariadbd htpasswd openssl gcc >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; \
 	then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    export DEBIAN_FRONTEND=noninteractive; \

@@ -145,16 +145,16 @@ class _Check:
         by_stream: dict[Stream, set[int]] = {}
         for one in self.history.disorder:
             by_stream.setdefault(one.stream, set()).add(one.number)
-        first_us = {
-            (stream, number): deliveries[0].came_us
+        came = {
+            (stream, number): deliveries
             for stream, numbers in by_stream.items()
             for number, deliveries in self.history.streams[stream].of(numbers).items()
         }
         for one in self.history.disorder:
-            came_again = first_us[one.stream, one.number] < one.came_us
+            times = sum(delivery.came_us <= one.came_us for delivery in came[one.stream, one.number])
             ends_us = self.ends_us.get(one.stream.channel, [])
             ended = any_between(ends_us, one.newer_came_us - _us(NEAR_S), one.came_us + _us(NEAR_S))
-            if came_again or ended or self.was_refused(one.stream, one.number):
+            if times > 1 or ended or self.was_refused(one.stream, one.number):
                 continue
             self.verdict.out_of_order += 1
             told = f"came at {one.came_us}, after {one.newer} at {one.newer_came_us}"

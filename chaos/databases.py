@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chaos.power import Disk
-from tests.integration.mariadb import MariaDB
+from tests.integration.mariadb import mariadb
 
 _COUNT = "SELECT COUNT(*) FROM mq_data"
 _LIMIT = "limit = 50\n"
@@ -51,18 +51,13 @@ class SqliteFile:
         """See Database.close."""
 
 
-class MariaDBServer:
-    """A server of its own, which can be killed and frozen."""
+class MariaDBDatabase:
+    """A database of its own on this process's server, which can be killed and frozen."""
 
     def __init__(self) -> None:
-        self.server = MariaDB()
-        try:
-            self.server.install()
-            self.server.start()
-            settings = self.server.new_database(over_tcp=True)
-        except BaseException:
-            self.server.remove()
-            raise
+        self._server = mariadb()
+        self._is_up, self._is_frozen = True, False
+        settings = self._server.new_database(over_tcp=True)
         self._name = settings.name
         self.ini = (
             f"[database]\ndriver = mysql\nhost = {settings.host}\nport = {settings.port}\n"
@@ -72,12 +67,32 @@ class MariaDBServer:
 
     def kill(self) -> None:
         """As a crash would."""
-        self.server.stop(signal.SIGKILL)
+        self._is_up = False
+        self._server.stop(signal.SIGKILL)
+
+    def start(self) -> None:
+        """After `kill`; returns when it answers."""
+        self._server.start()
+        self._is_up = True
+
+    def freeze(self) -> None:
+        """It keeps its connections and answers nothing, until `thaw`."""
+        self._is_frozen = True
+        self._server.freeze()
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self._is_frozen = False
+        self._server.thaw()
 
     def rows(self) -> int:
         """See Database.rows."""
-        return int(self.server.query(_COUNT, database=self._name)[0][0])
+        return int(self._server.query(_COUNT, database=self._name)[0][0])
 
     def close(self) -> None:
-        """See Database.close."""
-        self.server.remove()
+        """See Database.close: the server is to serve the next one."""
+        if self._is_frozen:
+            self.thaw()
+        if not self._is_up:
+            self.start()
+        self._server.query(f"DROP DATABASE {self._name}")

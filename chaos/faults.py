@@ -8,7 +8,7 @@ from collections.abc import Callable
 from chaos.actors import ReceiverActor
 from chaos.check import Fault
 from chaos.connection import now_us
-from chaos.databases import MariaDBServer
+from chaos.databases import MariaDBDatabase
 from chaos.power import Disk
 from chaos.proxy import Proxy
 from chaos.world import World
@@ -79,17 +79,17 @@ def kill_database(world: World) -> Fault:
     database.kill()
     _pass_up_to(world, _AWAY_S)
     mended_us = now_us()
-    database.server.start()
+    database.start()
     return Fault("database killed", began_us, mended_us)
 
 
 def freeze_database(world: World) -> Fault:
     """It keeps its connections and answers nothing for a while."""
-    server = _mariadb(world).server
+    database = _mariadb(world)
     began_us = now_us()
-    server.freeze()
+    database.freeze()
     _pass_up_to(world, _FROZEN_S)
-    server.thaw()
+    database.thaw()
     return Fault("database frozen", began_us, now_us())
 
 
@@ -170,8 +170,8 @@ def _disk(world: World) -> Disk:
     return world.disk
 
 
-def _mariadb(world: World) -> MariaDBServer:
-    if not isinstance(world.database, MariaDBServer):
+def _mariadb(world: World) -> MariaDBDatabase:
+    if not isinstance(world.database, MariaDBDatabase):
         raise ValueError("the scenario has no MariaDB")
     return world.database
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 import time
@@ -53,10 +54,9 @@ class Outcome:
 def run(scenario: Scenario, limits: Limits, seed: int, library: Path | None) -> Outcome:
     """Carry a scenario out. Its files are removed if nothing was wrong."""
     began_s = time.monotonic()
-    folder = tempfile.TemporaryDirectory(prefix=f"chaos-{scenario.name}-")
-    path = Path(folder.name)
+    folder = Path(tempfile.mkdtemp(prefix=f"chaos-{scenario.name}-"))
     faults: list[Fault] = []
-    world = World(scenario, path, library, limits.rate, seed)
+    world = World(scenario, folder, library, limits.rate, seed)
     broken = ""
     try:
         try:
@@ -72,10 +72,9 @@ def run(scenario: Scenario, limits: Limits, seed: int, library: Path | None) -> 
         world.close()
     outcome = Outcome(scenario, verdict, Counter(fault.what for fault in faults), 0, broken)
     if outcome.is_good:
-        folder.cleanup()
+        shutil.rmtree(folder)
     else:
-        outcome.folder = path
-        folder._finalizer.detach()  # type: ignore[attr-defined]
+        outcome.folder = folder
     outcome.seconds = time.monotonic() - began_s
     return outcome
 

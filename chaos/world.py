@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chaos.actors import ReceiverActor, SenderActor
 from chaos.connection import now_us
-from chaos.databases import Database, MariaDBServer, SqliteFile
+from chaos.databases import Database, MariaDBDatabase, SqliteFile
 from chaos.history import History
 from chaos.items import Plan
 from chaos.power import Disk
@@ -63,7 +63,9 @@ class World:
         self.history = History(folder)
 
     def _new_database(self) -> Database:
-        return MariaDBServer() if self.scenario.database == "mariadb" else SqliteFile(self._folder, self.disk)
+        return (
+            MariaDBDatabase() if self.scenario.database == "mariadb" else SqliteFile(self._folder, self.disk)
+        )
 
     def _plan(self, sender: int) -> Plan:
         return Plan(sender, self.scenario.channels, _ITEMS, with_ids=sender == 2)
