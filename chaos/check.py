@@ -6,10 +6,11 @@ promises. If the broker dies within HANDED_S of that confirm, the item may be go
 are with such a channel only in phases without kills of the broker, as far as it goes: a visit may end
 just before one.) Where the broker was not killed, such an item counts as lost like any other.
 
-*Twice*: each further delivery of an item. It is *allowed* if one before it was not proved when its connection
-ended; or if the connection or the broker ended within GRACE_S of the proof, which may not have arrived or,
-while the database was away, not have been committed; or if the frame was sent more than once without a
-message id. Any other is wrong, so that with message ids nothing may be stored twice.
+*Twice*: each further delivery of an item. It is *allowed*, once for each delivery before it that was not proved
+when its connection ended, or was proved less than GRACE_S before the connection or the broker ended (the
+proof may not have arrived or, the longer if the database was away, not have been committed); and once for
+each further time that the frame was sent without a message id. Any other is wrong, so that with message ids
+nothing may be stored twice.
 
 *Out of order*: on one connection, an item that comes for the first time after a newer one of its sender and
 channel. Not counted: redeliveries, known by their mark or by the end of another connection of the channel
@@ -109,28 +110,28 @@ class _Check:
             self.example(self.verdict.lost, f"lost: {_name(stream, number)}, confirmed as {said} at {at_us}")
 
     def judge_doubled(self, stream: Stream, number: int, deliveries: Sequence[Delivery]) -> None:
-        sent = self.senders.get(stream.sender)
-        spare = _times_stored(sent, stream, number) - 1
-        open_to_repeat = False
+        copies = _times_stored(self.senders.get(stream.sender), stream, number)
+        allowed = copies
         for before, after in pairwise(deliveries):
-            self.verdict.doubled += 1
-            open_to_repeat = open_to_repeat or self.is_open(stream.channel, before)
-            if open_to_repeat:
-                continue
-            spare -= 1
-            if spare < 0:
-                self.verdict.doubled_wrongly += 1
-                told = f"came at {before.came_us}, proved at {before.proved_us}, again at {after.came_us}"
-                self.example(self.verdict.doubled_wrongly, f"twice: {_name(stream, number)} {told}")
+            # Of one copy, only what happened before the next delivery can be its reason.
+            until_us = after.came_us if copies == 1 else deliveries[-1].came_us
+            allowed += self.is_open(stream.channel, before, until_us)
+        self.verdict.doubled += len(deliveries) - 1
+        if len(deliveries) > allowed:
+            self.verdict.doubled_wrongly += len(deliveries) - allowed
+            told = "; ".join(f"came at {came}, proved at {proved or '-'}" for came, proved in deliveries)
+            self.example(self.verdict.doubled_wrongly, f"twice: {_name(stream, number)} {told}")
 
-    def is_open(self, channel: str, delivery: Delivery) -> bool:
-        """Whether the broker may have to deliver it again."""
+    def is_open(self, channel: str, delivery: Delivery, until_us: int) -> bool:
+        """Whether the broker had to deliver it again, for something that happened before `until_us`."""
         came_us, proved_us = delivery
         if proved_us == UNPROVED:
             return True
-        if any_between(self.ends_us.get(channel, []), came_us, proved_us + _us(GRACE_S)):
-            return True
-        return any_between(self.kills_us, came_us, self.committed_us(proved_us) + _us(GRACE_S))
+        ended_us = min(proved_us + _us(GRACE_S), until_us + _us(NEAR_S))
+        killed_us = min(self.committed_us(proved_us) + _us(GRACE_S), until_us)
+        return any_between(self.ends_us.get(channel, []), came_us, ended_us) or any_between(
+            self.kills_us, came_us, killed_us
+        )
 
     def committed_us(self, proved_us: int) -> int:
         """About when a proof could be committed, at the latest."""

@@ -22,7 +22,7 @@ from chaos.connection import BINARY, PING, PONG, TEXT, Connection, client_frame,
 from chaos.records import ReceiverRecord
 
 _TRY_AGAIN_S = 0.02
-_POLL_S = 0.2
+_POLL_S = 0.05
 _DELIVERY = re.compile(rb'"delivery": ?(\d+)')
 BAD_MOMENTS = ("before recording", "half recorded", "before proof", "half proved", "after proof")
 

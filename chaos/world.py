@@ -26,7 +26,7 @@ keep_data = true
 """
 _RECOVERY_S = 60.0
 _QUIET_S = 15.0
-_SETTLE_S = 0.5
+_SETTLE_S = 0.3
 _FINISH_S = 120.0
 _POLL_S = 0.02
 _ITEMS = 10

@@ -83,6 +83,18 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(self.check(Fault("broker killed", 1 * S, 2 * S)).doubled_wrongly, 0)
         self.assertEqual(self.check(Fault("broker killed", 30 * S, 31 * S)).doubled_wrongly, 1)
 
+    def test_what_came_again_before_the_kill_did_not_come_because_of_it(self) -> None:
+        self.sender("C 10 0 00 2 0", number=2)
+        twice = came(20, 0, 1, sender=2), "P 21", came(22, 0, sender=2), "P 23"
+        self.receiver("O 5", *twice)
+        self.assertEqual(self.check(Fault("broker killed", 1 * S, 2 * S)).doubled_wrongly, 1)
+
+    def test_what_was_not_proved_once_may_come_twice_but_not_three_times(self) -> None:
+        self.sender("C 10 0 00 2 0")
+        self.receiver("O 5", came(20, 0, 1), "X 21", "O 22", came(23, 0, 1), "P 24", came(60 * S, 0, 1))
+        verdict = self.check()
+        self.assertEqual((verdict.doubled, verdict.doubled_wrongly), (4, 2))
+
     def test_a_proof_waits_for_a_database_that_is_away(self) -> None:
         self.sender("C 10 0 00 2 0")
         self.receiver("O 5", came(20, 0, 1), "P 21", came(60 * S, 0))
