@@ -6,11 +6,11 @@ promises. If the broker dies within HANDED_S of that confirm, the item may be go
 are with such a channel only in phases without kills of the broker, as far as it goes: a visit may end
 just before one.) Where the broker was not killed, such an item counts as lost like any other.
 
-*Twice*: each further delivery of an item. It is *allowed*, once for each delivery before it that was not proved
-when its connection ended, or was proved less than GRACE_S before the connection or the broker ended (the
-proof may not have arrived or, the longer if the database was away, not have been committed); and once for
-each further time that the frame was sent without a message id. Any other is wrong, so that with message ids
-nothing may be stored twice.
+*Twice*: each further delivery of an item. It is *allowed*, once for each delivery before it that was not
+proved when its connection ended, or was proved less than GRACE_S before the connection or the broker ended
+(the proof may not have arrived or, the longer if the database was away, not have been committed); and once
+for each further time that the frame was sent without a message id. Any other is wrong, so that with message
+ids nothing may be stored twice.
 
 *Out of order*: on one connection, an item that comes for the first time after a newer one of its sender and
 channel. Not counted: redeliveries, known by their mark or by the end of another connection of the channel

@@ -18,10 +18,12 @@ _FROZEN_S = 1.5
 _FAILING_S = 1.0
 _STALLED_S = 1.0
 _VISIT_S = 1.0
+_CONFIRM_S = 0.2
 
 
 def kill_broker(world: World) -> Fault:
     """With kill -9."""
+    _maybe_await_confirm(world)
     began_us = now_us()
     world.broker.kill9()
     return _restarted(world, "broker killed", began_us)
@@ -36,6 +38,7 @@ def stop_broker(world: World) -> Fault:
 
 def cut_power(world: World) -> Fault:
     """kill -9, and what was not synced is undone: mostly all of it, else the last writes of each file."""
+    _maybe_await_confirm(world)
     began_us = now_us()
     world.broker.kill9()
     _disk(world).cut_power(world.random if world.random.random() < 0.3 else None)
@@ -75,6 +78,7 @@ def kill_php_receiver(world: World) -> Fault | None:
 def kill_database(world: World) -> Fault:
     """With kill -9."""
     database = _mariadb(world)
+    _maybe_await_confirm(world)
     began_us = now_us()
     database.kill()
     _pass_up_to(world, _AWAY_S)
@@ -158,6 +162,16 @@ def _kill_receiver(world: World, acknowledges: bool) -> Fault | None:
         _pass_up_to(world, _AWAY_S)
     receiver.start(world.port)
     return Fault("receiver killed", began_us, None)
+
+
+def _maybe_await_confirm(world: World) -> None:
+    """Every other time: until a moment after a confirm, which is the worst one if it was given too early."""
+    if world.random.random() < 0.5:
+        return
+    deadline_s = time.monotonic() + _CONFIRM_S
+    written = world.written_by_senders()
+    while world.written_by_senders() == written and time.monotonic() < deadline_s:
+        pass
 
 
 def _pass_up_to(world: World, longest_s: float) -> None:

@@ -100,6 +100,10 @@ class World:
             sent.confirms_us and sent.confirms_us[-1] > after_us for sent in self.history.senders.values()
         )
 
+    def written_by_senders(self) -> int:
+        """The size of their records in bytes, which grows with each confirm."""
+        return sum(path.stat().st_size for path in self._folder.glob("sender-*"))
+
     def drain(self) -> None:
         """Have all that was sent confirmed, and all that is stored delivered, as far as it is."""
         for sender in self.senders:
