@@ -21,6 +21,7 @@ _INI = """\
 [server]
 number_of_receiver = 1
 keep_data = always
+max_deliveries = 0
 [channel offline*]
 keep_data = true
 """
