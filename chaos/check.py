@@ -1,10 +1,10 @@
 """What was lost, came twice or out of order.
 
-*Lost*: confirmed, and never came though all was given time to drain. Apart from them stands what was *handed
-over*: an item whose confirm says `stored` 0 was given to a connection and nowhere else, as `keep_data = true`
-promises. If the broker dies within HANDED_S of that confirm, the item may be gone with it. (So receivers
-are with such a channel only in phases without kills of the broker, as far as it goes: a visit may end
-just before one.) Where the broker was not killed, such an item counts as lost like any other.
+*Lost*: confirmed, and never came though all was given time to drain. Apart from them stands what was
+*handed over*: an item of a channel with `keep_data = true` whose confirm says `stored` 0 was given to a
+connection and nowhere else. If the broker dies within HANDED_S of that confirm, the item may be gone with it.
+(So receivers are with such a channel only in phases without kills of the broker, as far as it goes: a visit
+may end just before one.) Where the broker was not killed, such an item counts as lost like any other.
 
 *Twice*: each further delivery of an item. It is *allowed*, once for each delivery before it that was not
 proved when its connection ended, or was proved less than GRACE_S before the connection or the broker ended

@@ -1,4 +1,4 @@
-"""What has happened so far, read from the records of senders and receivers while they are written."""
+"""What has happened so far, read from the records while they are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from chaos.items import Plan, Stream, identify
+from chaos.items import ALWAYS, Plan, Stream, identify
 
 NOT_CONFIRMED, HANDED_OVER, STORED = 0, 1, 2
 """What is known of a frame: nothing; that receivers were given it; that it is in the store."""
@@ -43,7 +43,7 @@ class Sent:
         """NOT_CONFIRMED, HANDED_OVER or STORED, by frame."""
         self.confirmed_us = array("q")
         self.confirms_us: list[int] = []
-        """When confirms that were no refusals came, ascending."""
+        """When frames were accepted, ascending."""
         self.times: dict[int, int] = {}
         """How often frames were sent that were sent more than once."""
         self.refused: set[int] = set()
@@ -61,11 +61,13 @@ class Sent:
             self.confirmed_us.extend([0] * grown)
         if not self.state[frame]:
             self.confirmed_us[frame] = time_us
-        self.state[frame] = max(self.state[frame], STORED if stored else HANDED_OVER)
+        # A duplicate's confirm says `stored` 0 on any channel.
+        is_stored = stored or self.plan.channel(frame).startswith(ALWAYS)
+        self.state[frame] = max(self.state[frame], STORED if is_stored else HANDED_OVER)
         self.confirms_us.append(time_us)
 
     def confirmed(self) -> Iterator[int]:
-        """The frames that are confirmed."""
+        """The frames that were accepted."""
         return (frame for frame, state in enumerate(self.state) if state)
 
 
@@ -119,6 +121,7 @@ class _SenderFile:
     def __init__(self, path: Path) -> None:
         self._tail = _Tail(path)
         self.sent: Sent | None = None
+        self.close = self._tail.close
 
     def update(self) -> None:
         for line in self._tail.lines():
@@ -138,13 +141,11 @@ class _SenderFile:
         elif kind == "?":
             sent.odd.append(" ".join(rest[1:]))
 
-    def close(self) -> None:
-        self._tail.close()
-
 
 class _ReceiverFile:
     def __init__(self, path: Path, history: History) -> None:
         self._tail = _Tail(path)
+        self.close = self._tail.close
         self._history = history
         self._streams = history.streams
         self._channels: list[str] = []
@@ -191,9 +192,6 @@ class _ReceiverFile:
             arrived.proved_us[place] = time_us
         self._unproved.clear()
 
-    def close(self) -> None:
-        self._tail.close()
-
 
 class History:
     """All records of a folder: `sender-*` and `receiver-*`."""
@@ -209,8 +207,8 @@ class History:
     @property
     def senders(self) -> Mapping[int, Sent]:
         """By their numbers."""
-        sents = [file.sent for file in self._files.values() if isinstance(file, _SenderFile)]
-        return {sent.plan.sender: sent for sent in sents if sent is not None}
+        files = [file for file in self._files.values() if isinstance(file, _SenderFile)]
+        return {file.sent.plan.sender: file.sent for file in files if file.sent is not None}
 
     def update(self) -> None:
         """Read what has been written since the last time."""
@@ -240,7 +238,7 @@ class History:
                         yield stream, number, frame, sent.state[frame]
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for file in self._files.values():
             file.close()
 

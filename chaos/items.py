@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+ALWAYS = "always"
+"""What the names of channels begin with that keep everything (`keep_data = always`)."""
 PER_SENDER = 1_000_000_000
 """More than a sender's items of one channel."""
 _FILLED_EVERY, _FILLER_BYTES = 97, 3_000

@@ -1,17 +1,16 @@
 """The scenarios, by name: who is there, and what is done to whom.
 
-Channels whose name begins with "always" keep everything (`keep_data = always`), and their receivers are there
-all the time, as far as they live. Those that begin with "offline" keep what finds no receiver (`true`). Where
-the broker is killed, receivers of these only pay short visits, since what was just handed to one of them
-may go with the broker (chaos.check counts that apart); where it is not, they are there as the others are.
+Channels whose name begins with "always" (chaos.items.ALWAYS) keep everything (`keep_data = always`), and
+their receivers are there all the time, as far as they live. Those that begin with "offline" keep what finds
+no receiver (`true`). Where the broker is killed, receivers of these only pay short visits, since what was
+just handed to one of them may go with the broker (chaos.check counts that apart); where it is not, they are
+there as the others are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-ALWAYS, OFFLINE = "always", "offline"
 
 
 @dataclass(frozen=True)

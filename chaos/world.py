@@ -25,7 +25,7 @@ max_deliveries = 0
 [channel offline*]
 keep_data = true
 """
-_RECOVERY_S = 60.0
+_RECOVERY_S = 30.0
 _QUIET_S = 15.0
 _SETTLE_S = 0.3
 _FINISH_S = 120.0

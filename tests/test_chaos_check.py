@@ -65,6 +65,11 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(self.check(Fault("broker killed", 20 * S, 21 * S)).lost, 2)
         self.assertEqual(self.check(Fault("database killed", 11 * S, 12 * S)).lost, 2)
 
+    def test_what_always_keeps_was_not_only_handed_over(self) -> None:
+        (self.folder / "sender-1").write_text(f"H 1 always0 2 1\nC {10 * S} 0 00 0 1\n")
+        verdict = self.check(Fault("broker killed", 11 * S, 12 * S))
+        self.assertEqual((verdict.lost, verdict.handed_over), (2, 0))
+
     def test_a_repetition_of_what_was_not_proved_is_allowed(self) -> None:
         self.sender("C 10 0 00 2 0")
         self.receiver("O 5", came(20, 0, 1), "X 21", "O 22", came(23, 0, 1), "P 24")
