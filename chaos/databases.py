@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from chaos.power import Disk
 from tests.integration.mariadb import mariadb
+from tests.integration.postgresql import postgresql
+from wsmb.settings import DatabaseSettings
 
 _COUNT = "SELECT COUNT(*) FROM mq_data"
 _LIMIT = "limit = 50\n"
@@ -51,16 +53,42 @@ class SqliteFile:
         """See Database.close."""
 
 
-class MariaDBDatabase:
-    """A database of its own on this process's server, which can be killed and frozen."""
+class Server(Protocol):
+    """What MariaDB and PostgreSQL of the tests have in common."""
 
-    def __init__(self) -> None:
-        self._server = mariadb()
+    def start(self) -> None:
+        """Returns when it answers."""
+
+    def stop(self, how: signal.Signals) -> None:
+        """Returns when it is gone."""
+
+    def freeze(self) -> None:
+        """It answers nothing."""
+
+    def thaw(self) -> None:
+        """It goes on."""
+
+    def query(self, statement: str, *, database: str = ...) -> Any:
+        """The rows."""
+
+    def new_database(self, over_tcp: bool = False) -> DatabaseSettings:
+        """An empty one."""
+
+
+class ServerDatabase:
+    """A database of its own on one of this process's servers, which can be killed and frozen.
+
+    `crash` is the signal that ends all of the server's processes at once.
+    """
+
+    def __init__(self, server: Server, crash: signal.Signals) -> None:
+        self._server = server
+        self._crash = crash
         self._is_up, self._is_frozen = True, False
-        settings = self._server.new_database(over_tcp=True)
+        settings = server.new_database(over_tcp=True)
         self._name = settings.name
         self.ini = (
-            f"[database]\ndriver = mysql\nhost = {settings.host}\nport = {settings.port}\n"
+            f"[database]\ndriver = {settings.driver}\nhost = {settings.host}\nport = {settings.port}\n"
             f"name = {settings.name}\nprefix = mq_\nusername = {settings.username}\n{_LIMIT}"
         )
         self.environment: Mapping[str, str] = {"WSMB_DATABASE_PASSWORD": settings.password}
@@ -68,7 +96,7 @@ class MariaDBDatabase:
     def kill(self) -> None:
         """As a crash would."""
         self._is_up = False
-        self._server.stop(signal.SIGKILL)
+        self._server.stop(self._crash)
 
     def start(self) -> None:
         """After `kill`; returns when it answers."""
@@ -96,3 +124,12 @@ class MariaDBDatabase:
         if not self._is_up:
             self.start()
         self._server.query(f"DROP DATABASE {self._name}")
+
+
+def new_database(kind: str, folder: Path, disk: Disk | None) -> Database:
+    """An empty one: `sqlite`, `mariadb` or `postgresql`. SkipTest if its server is not installed."""
+    if kind == "mariadb":
+        return ServerDatabase(mariadb(), signal.SIGKILL)
+    if kind == "postgresql":
+        return ServerDatabase(postgresql(), signal.SIGQUIT)
+    return SqliteFile(folder, disk)

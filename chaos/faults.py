@@ -8,7 +8,7 @@ from collections.abc import Callable
 from chaos.actors import ReceiverActor
 from chaos.check import Fault
 from chaos.connection import now_us
-from chaos.databases import MariaDBDatabase
+from chaos.databases import ServerDatabase
 from chaos.power import Disk
 from chaos.proxy import Proxy
 from chaos.world import World
@@ -77,7 +77,7 @@ def kill_php_receiver(world: World) -> Fault | None:
 
 def kill_database(world: World) -> Fault:
     """With kill -9."""
-    database = _mariadb(world)
+    database = _server(world)
     _maybe_await_confirm(world)
     began_us = now_us()
     database.kill()
@@ -89,7 +89,7 @@ def kill_database(world: World) -> Fault:
 
 def freeze_database(world: World) -> Fault:
     """It keeps its connections and answers nothing for a while."""
-    database = _mariadb(world)
+    database = _server(world)
     began_us = now_us()
     database.freeze()
     _pass_up_to(world, _FROZEN_S)
@@ -184,9 +184,9 @@ def _disk(world: World) -> Disk:
     return world.disk
 
 
-def _mariadb(world: World) -> MariaDBDatabase:
-    if not isinstance(world.database, MariaDBDatabase):
-        raise ValueError("the scenario has no MariaDB")
+def _server(world: World) -> ServerDatabase:
+    if not isinstance(world.database, ServerDatabase):
+        raise ValueError("the scenario has no database server")
     return world.database
 
 

@@ -61,6 +61,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("broker-sqlite", _BROKER),
         Scenario("broker-mariadb", _BROKER, database="mariadb"),
+        Scenario("broker-postgresql", _BROKER, database="postgresql"),
         Scenario("power-sqlite", {"cut_power": 10, "visit": 1}, power=True),
         Scenario(
             "receivers-ack", {"kill_ack_receiver": 1}, receivers=(ACK_1, ACK_2, ACK_OFFLINE), visitors=()
@@ -70,6 +71,8 @@ SCENARIOS = {
         ),
         Scenario("mariadb-killed", {"kill_database": 1}, database="mariadb"),
         Scenario("mariadb-frozen", {"freeze_database": 1}, database="mariadb"),
+        Scenario("postgresql-killed", {"kill_database": 1}, database="postgresql"),
+        Scenario("postgresql-frozen", {"freeze_database": 1}, database="postgresql"),
         Scenario(
             "network",
             {"cut_network": 1, "stall_network": 1},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chaos.actors import ReceiverActor, SenderActor
 from chaos.connection import now_us
-from chaos.databases import Database, MariaDBDatabase, SqliteFile
+from chaos.databases import new_database
 from chaos.history import History
 from chaos.items import Plan
 from chaos.power import Disk
@@ -52,7 +52,7 @@ class World:
         self._folder = folder
         self._rate = rate
         self.disk = Disk(folder, library) if scenario.power and library is not None else None
-        self.database = self._new_database()
+        self.database = new_database(scenario.database, folder, self.disk)
         self.broker = BrokerProcess(
             folder, ini=_INI + self.database.ini, extra_environment=self.database.environment
         )
@@ -62,11 +62,6 @@ class World:
         self.receivers = self._actors("r", scenario.receivers)
         self.visitors = self._actors("v", scenario.visitors)
         self.history = History(folder)
-
-    def _new_database(self) -> Database:
-        return (
-            MariaDBDatabase() if self.scenario.database == "mariadb" else SqliteFile(self._folder, self.disk)
-        )
 
     def _plan(self, sender: int) -> Plan:
         return Plan(sender, self.scenario.channels, _ITEMS, with_ids=sender == 2)

@@ -1,4 +1,4 @@
-"""A short run of each scenario of `make chaos`: two faults in each, and nothing confirmed is lost."""
+"""Short runs of `make chaos`: two faults in each, and nothing confirmed is lost."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class ChaosTests(SynchronousTestCase):
     def test_broker_killed_over_mariadb(self) -> None:
         self.assert_nothing_is_lost("broker-mariadb")
 
+    def test_broker_killed_over_postgresql(self) -> None:
+        self.assert_nothing_is_lost("broker-postgresql")
+
     def test_power_cuts(self) -> None:
         self.assert_nothing_is_lost("power-sqlite")
 
@@ -52,6 +55,9 @@ class ChaosTests(SynchronousTestCase):
 
     def test_mariadb_frozen(self) -> None:
         self.assert_nothing_is_lost("mariadb-frozen")
+
+    def test_postgresql_killed(self) -> None:
+        self.assert_nothing_is_lost("postgresql-killed")
 
     def test_network_cut_and_stalled(self) -> None:
         self.assert_nothing_is_lost("network")
