@@ -31,6 +31,8 @@ class Outstanding:
         self._unsettled: dict[Delivery, None] = {}
         self.ids: set[int] = set()
         """The items of the store that are with a receiver, or will be given to one from memory."""
+        self.has_unstored = False
+        """Whether something that the store does not have was handed out since this was last reset."""
         # What goes to the same receivers in a row is one delivery, and one bundle of frames.
         self._run: Delivery | None = None
         self._run_peers: Sequence[Peer] = ()
@@ -79,6 +81,8 @@ class Outstanding:
         """Send `message` to `peers`, a sequence that is not changed any more."""
         if message.ids:
             self.ids.update(message.ids)
+        else:
+            self.has_unstored = True
         if self._subscriptions and not self._subscriptions.keys().isdisjoint(peers):
             self._hand_singly(message, peers)
             return

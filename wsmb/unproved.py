@@ -82,6 +82,9 @@ class Unproved:
 
         With `others`: these, and what is older than one of them.
         """
+        if not self.outstanding.has_unstored and not others:
+            return
+        self.outstanding.has_unstored = bool(others)
         messages = self.outstanding.messages()
         messages += [message for delivery in self._failed for message in delivery.messages]
         if others:
