@@ -17,18 +17,15 @@ from wsmb import frames, replies
 from wsmb.acks import Subscription
 from wsmb.backlog import Backlog, is_expired
 from wsmb.deliveries import Done, Message
-from wsmb.errors import StoreError
 from wsmb.held import Held
 from wsmb.interfaces import Peer
 from wsmb.outstanding import Outstanding
-from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.receiver import Receiver
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings, KeepData
 from wsmb.surroundings import Surroundings
 from wsmb.unproved import Unproved
 
-LONGEST_BLOCK_BEATS = 2
 FRAME_COST = 500
 ITEM_COST = 120
 
@@ -60,14 +57,10 @@ class Channel:
         self._unproved = Unproved(name, settings, around, self)
         self._outstanding: Outstanding = self._unproved.outstanding
         self._backlog = Backlog(name, settings, around, self._receivers, self)
-        self._held = Held()
+        self._held = Held(
+            around.pulse, self._receivers, self._backlog, self._unproved, stores_first=self._always
+        )
         self._number = 0
-        # Until the backlog is clear, all goes to the store: for memory there is too much, or it waits
-        # too long.
-        self._spilled = False
-        # What is held is in the store as well, since all who could have it have had enough for a while.
-        self._is_stuck = False
-        self._blocked_since: int | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -96,14 +89,15 @@ class Channel:
         if self._receivers.leave(peer):
             self._backlog.left(peer)
             self._outstanding.leave(peer)
-            if not len(self._receivers):
-                self._spill()
+            if self._keeps and not len(self._receivers):
+                self._held.leave_to_store()
 
     def close(self) -> None:
         """Hand out nothing more of what waits; what is only in memory goes to the store."""
         self._backlog.close()
         self._unproved.redeliver()
-        self._spill()
+        if self._keeps:
+            self._held.leave_to_store()
 
     def send(
         self,
@@ -129,16 +123,17 @@ class Channel:
         if not self._keeps:
             return self._hand_to_any(message)
         if not self._always and not self._held and self._backlog.is_clear:
-            chosen = self._choose(message)
+            chosen = self._held.choose(message)
             if chosen:
                 return self._hand_now(message, chosen, ledger)
-        self._put_behind(message, ledger.begin(cost_bytes(payload)))
+        self._held.put(message, ledger.begin(cost_bytes(payload)))
         return None
 
     def put(self, message: Message, done: Done) -> None:
         """Items that come from no sender: behind what waits, or, where nothing is kept, to who is there."""
         if self._keeps:
-            self._keep(message, done)
+            self._unproved.persist()
+            self._backlog.keep(message, done)
         else:
             self._hand_to_any(message)
             done(None)
@@ -158,12 +153,8 @@ class Channel:
             return len(chosen)
         message.done = ledger.begin(cost_bytes(message.payload))
         self.hand(message, chosen)
-        self._finish(message, len(chosen))
+        self._unproved.finish(message, len(chosen))
         return None
-
-    def _choose(self, message: Message) -> Sequence[Peer]:
-        """Who is to have a message of a channel that keeps; nobody if none can take more now."""
-        return self._receivers.choose_free(message.limit, message.sender, self._outstanding.is_full)
 
     def _refresh(self, message: Message) -> bool:
         """Take out of `message` what is too old by its own field. False if nothing is left."""
@@ -176,125 +167,10 @@ class Channel:
             message.payload = replies.waiting(self.name, fresh)
         return bool(fresh)
 
-    # What is held in memory
-
-    def _put_behind(self, message: Message, done: Done) -> None:
-        message.done = done
-        can_be_held = not self._spilled and (self._held or self._receivers.any_but(message.own))
-        if not can_be_held:
-            self._keep(message, done)
-        elif not self._held.add(message):
-            self._spill()
-            self._keep(message, done)
-        else:
-            if self._always or self._is_stuck:
-                self._unproved.store_first(message, self._committed)
-            self._send_held()
-
-    def _keep(self, message: Message, done: Done) -> None:
-        self._unproved.persist()
-        self._backlog.keep(message, done)
-
-    def _committed(self, message: Message, error: StoreError | None) -> None:
-        done, message.done = message.done, None
-        if error is not None:
-            self._held.drop(message)
-        elif message not in self._held:
-            self._unproved.release(message)
-            self._backlog.leave_there(message.sender, message.ids)
-        if done is not None:
-            done(error, stored=0 if error else len(message.ids))
-        self._send_held()
-
-    def _send_held(self) -> None:
-        while self._held and self._backlog.is_clear:
-            message = self._held.first
-            if message.storing:
-                return
-            if message.expires_at is not None and message.expires_at <= self._around.pulse.unix_time_s:
-                self._held.drop(message)
-                self._finish(message, 0)
-                self._unproved.forget_expired(message)
-                continue
-            chosen = self._choose(message)
-            if not chosen and self._receivers.any_but(message.own):
-                self._block()
-                return
-            self._held.drop(message)
-            if chosen:
-                self.hand(message, chosen)
-                self._finish(message, len(chosen))
-            else:
-                self._leave_to_store(message)
-        self._blocked_since = None
-        self._is_stuck = self._is_stuck and bool(self._held)
-
-    def _finish(self, message: Message, receivers: int) -> None:
-        """Its sender is told, once its id is remembered."""
-        done, message.done = message.done, None
-        if done is None:
-            return
-        if message.key is None:
-            done(None, receivers=receivers)
-            return
-
-        def remembered(result: Sequence[int] | StoreError) -> None:
-            done(result if isinstance(result, StoreError) else None, receivers=receivers)
-
-        key, message.key = message.key, None
-        self._around.store.append(self.name, (), remembered, key=key)
-
-    def _block(self) -> None:
-        """All who could have the next one have enough for now."""
-        if self._blocked_since is None:
-            self._blocked_since = self._around.pulse.beats
-            self._around.pulse.waiting.add(self)
-            self.wait_for_room()
-
-    def beat(self) -> None:
-        """See Beating: who cannot take more for so long may not do so for much longer."""
-        if self._blocked_since is None:
-            return
-        self._around.pulse.waiting.add(self)
-        beats = self._around.pulse.beats - self._blocked_since
-        if beats >= LONGEST_BLOCK_BEATS:
-            self._store_held()
-        if beats % BEATS_PER_SECOND == 0:
-            # Nobody tells when what is queued for a connection, of whatever channel, has gone.
-            self._send_held()
-
-    def _store_held(self) -> None:
-        """Put what is held into the store as well: it will take a while, and its senders wait."""
-        if self._held and not self._is_stuck:
-            self._is_stuck = True
-            self._unproved.persist()
-            for message in self._held:
-                if not message.ids and not message.storing:
-                    self._unproved.store_first(message, self._committed)
-
     def room(self) -> None:
         """A receiver may be able to take more."""
-        self._blocked_since = None
         self._backlog.room()
-        self._send_held()
-
-    def _spill(self) -> None:
-        """Leave what is held to the store."""
-        self._spilled = self._keeps
-        self._is_stuck = False
-        self._blocked_since = None
-        if self._keeps:
-            self._unproved.persist()
-            for message in self._held.take_all():
-                self._leave_to_store(message)
-
-    def _leave_to_store(self, message: Message) -> None:
-        if message.ids:
-            self._unproved.release(message)
-            self._backlog.leave_there(message.sender, message.ids)
-        elif message.done is not None and not message.storing:
-            self._unproved.persist()
-            self._backlog.keep(message, message.done)
+        self._held.room()
 
     # What the backlog asks and tells (see Front), and what comes back unproved
 
@@ -320,12 +196,11 @@ class Channel:
 
     def cleared(self) -> None:
         """See Front."""
-        self._spilled = False
-        self._send_held()
+        self._held.cleared()
 
     def rests(self) -> None:
         """See Front."""
-        self._store_held()
+        self._held.store()
 
     def deliver_again(self, message: Message) -> bool:
         """Give a failed message to another receiver at once, if there is one. False if not."""
@@ -334,7 +209,7 @@ class Channel:
             return True
         if message.is_batch or self._held or not self._backlog.is_clear:
             return False
-        chosen = self._choose(message)
+        chosen = self._held.choose(message)
         if chosen:
             self.hand(message, chosen)
         return bool(chosen)

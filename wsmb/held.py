@@ -1,18 +1,168 @@
-"""Frames of one channel that wait in memory for their turn."""
+"""The frames of one channel that wait in memory for their turn.
+
+They wait for what is in the store before them, or for receivers that have enough for now. If that takes
+long, they are put into the store as well, so that their senders are told; they still go from here, each
+to as many receivers as it asks for. Only what finds no room here, or nobody at all, is left to the store.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from wsmb.deliveries import Message
+from wsmb.backlog import Backlog
+from wsmb.deliveries import Done, Message
+from wsmb.errors import StoreError
+from wsmb.interfaces import Peer
+from wsmb.pulse import BEATS_PER_SECOND, Pulse
+from wsmb.receivers import Receivers
+from wsmb.unproved import Unproved
 
 HELD_BYTES = 8_388_608
 HELD_FRAME_COST = 500
+LONGEST_BLOCK_BEATS = 2
 
 
 class Held:
-    """A queue with a bound in bytes."""
+    """See above. `stores_first`: whether nothing may go before it is in the store (`always`)."""
+
+    def __init__(
+        self, pulse: Pulse, receivers: Receivers, backlog: Backlog, unproved: Unproved, *, stores_first: bool
+    ) -> None:
+        self._pulse = pulse
+        self._receivers = receivers
+        self._backlog = backlog
+        self._unproved = unproved
+        self._stores_first = stores_first
+        self._queue = _Queue()
+        # Until the backlog is clear, all goes to the store: there is too much for memory.
+        self._is_full = False
+        # What is here is in the store as well, since it has been waiting for a while.
+        self._is_stuck = False
+        self._blocked_since: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def first_id(self) -> int | None:
+        """The smallest id in the store of what is here; None if nothing here is in the store."""
+        return next((message.ids[0] for message in self._queue if message.ids), None)
+
+    def put(self, message: Message, done: Done) -> None:
+        """`message` goes behind all that waits; `done` is told when it has gone or is in the store."""
+        message.done = done
+        if self._is_full or not (len(self._queue) or self._receivers.any_but(message.own)):
+            self._keep(message, done)
+        elif not self._queue.add(message):
+            self.leave_to_store()
+            self._is_full = True
+            self._keep(message, done)
+        else:
+            if self._stores_first or self._is_stuck:
+                self._unproved.store_first(message, self._committed)
+            self.send()
+
+    def send(self) -> None:
+        """Send what can go now."""
+        while self._queue and self._backlog.is_clear:
+            message = self._queue.first
+            if message.storing:
+                return
+            if message.expires_at is not None and message.expires_at <= self._pulse.unix_time_s:
+                self._queue.drop(message)
+                self._unproved.finish(message, 0)
+                self._unproved.forget_expired(message)
+                continue
+            chosen = self.choose(message)
+            if not chosen and self._receivers.any_but(message.own):
+                self._block()
+                return
+            self._queue.drop(message)
+            if chosen:
+                self._unproved.outstanding.hand(message, chosen)
+                self._unproved.finish(message, len(chosen))
+            else:
+                self._leave(message)
+        self._blocked_since = None
+        self._is_stuck = self._is_stuck and bool(self._queue)
+
+    def choose(self, message: Message) -> Sequence[Peer]:
+        """Who is to have `message`; nobody if none can take more now."""
+        is_full = self._unproved.outstanding.is_full
+        return self._receivers.choose_free(message.limit, message.sender, is_full)
+
+    def store(self) -> None:
+        """Put what is here into the store as well: it will take a while, and its senders wait."""
+        if self._queue and not self._is_stuck:
+            self._is_stuck = True
+            self._unproved.persist()
+            for message in self._queue:
+                if not message.ids and not message.storing:
+                    self._unproved.store_first(message, self._committed)
+
+    def leave_to_store(self) -> None:
+        """Nothing is to go from here any more."""
+        self._is_stuck = False
+        self._blocked_since = None
+        self._unproved.persist()
+        for message in self._queue.take_all():
+            self._leave(message)
+
+    def cleared(self) -> None:
+        """The backlog is clear."""
+        self._is_full = False
+        self.send()
+
+    def room(self) -> None:
+        """A receiver may be able to take more."""
+        self._blocked_since = None
+        self.send()
+
+    def beat(self) -> None:
+        """See Beating: who cannot take more for so long may not do so for much longer."""
+        if self._blocked_since is None:
+            return
+        self._pulse.waiting.add(self)
+        beats = self._pulse.beats - self._blocked_since
+        if beats >= LONGEST_BLOCK_BEATS:
+            self.store()
+        if beats % BEATS_PER_SECOND == 0:
+            # Nobody tells when what is queued for a connection, of whatever channel, has gone.
+            self.send()
+
+    def _block(self) -> None:
+        """All who could have the next one have enough for now."""
+        if self._blocked_since is None:
+            self._blocked_since = self._pulse.beats
+            self._pulse.waiting.add(self)
+            self._unproved.outstanding.wait_for_room(self.room)
+
+    def _keep(self, message: Message, done: Done) -> None:
+        self._unproved.persist()
+        self._backlog.keep(message, done)
+
+    def _leave(self, message: Message) -> None:
+        if message.ids:
+            self._unproved.release(message)
+            self._backlog.leave_there(message.sender, message.ids)
+        elif message.done is not None and not message.storing:
+            self._keep(message, message.done)
+
+    def _committed(self, message: Message, error: StoreError | None) -> None:
+        done, message.done = message.done, None
+        if error is not None:
+            self._queue.drop(message)
+        elif message not in self._queue:
+            self._unproved.release(message)
+            self._backlog.leave_there(message.sender, message.ids)
+        if done is not None:
+            done(error, stored=0 if error else len(message.ids))
+        self.send()
+
+
+class _Queue:
+    """In order, with a bound in bytes."""
 
     __slots__ = ("_bytes", "_queue", "_there")
 
@@ -34,11 +184,6 @@ class Held:
     def first(self) -> Message:
         """The one whose turn is next."""
         return self._queue[0]
-
-    @property
-    def first_id(self) -> int | None:
-        """The smallest id in the store of what is here; None if nothing here is in the store."""
-        return next((message.ids[0] for message in self._queue if message.ids), None)
 
     def add(self, message: Message) -> bool:
         """Put `message` at the end. False if there is no room."""

@@ -55,6 +55,21 @@ class Unproved:
         """The items of `message` are the store's again."""
         self.outstanding.ids.difference_update(message.ids)
 
+    def finish(self, message: Message, receivers: int) -> None:
+        """`message` was handed out: its sender is told, once its id is remembered."""
+        done, message.done = message.done, None
+        if done is None:
+            return
+        if message.key is None:
+            done(None, receivers=receivers)
+            return
+
+        def remembered(result: Sequence[int] | StoreError) -> None:
+            done(result if isinstance(result, StoreError) else None, receivers=receivers)
+
+        key, message.key = message.key, None
+        self._store.append(self._name, (), remembered, key=key)
+
     # Into the store
 
     def store_first(self, message: Message, committed: Callable[[Message, StoreError | None], None]) -> None:
