@@ -26,11 +26,13 @@ class Receiver:
     """See above. `max_frames`: how many frames may be outstanding before it counts as full."""
 
     __slots__ = (
+        "_acks",
         "_closed_bytes",
         "_closed_frames",
         "_handed",
         "_last_ping_beat",
         "_max_frames",
+        "_max_pending_bytes",
         "_pinged",
         "_pings",
         "_pings_answered",
@@ -39,7 +41,6 @@ class Receiver:
         "_unpinged_frames",
         "_unproved",
         "_waiting_for_room",
-        "acks",
         "peer",
         "user",
     )
@@ -49,9 +50,11 @@ class Receiver:
         self.user = user
         self._pulse = pulse
         self._max_frames = max_frames
-        self.acks = Acks(peer, user, pulse, max_pending_bytes, self.tell_room)
+        self._max_pending_bytes = max_pending_bytes
+        # What many connections never need is made when it is first used.
+        self._acks: Acks | None = None
         # Only the last delivery can still grow; the frames and bytes of the others are counted here.
-        self._unproved: deque[Delivery] = deque()
+        self._unproved: deque[Delivery] | None = None
         self._closed_frames = 0
         self._closed_bytes = 0
         # Deliveries in all: handed over, followed by a ping, proved.
@@ -60,21 +63,28 @@ class Receiver:
         self._proved = 0
         self._unpinged_frames = 0
         # How many deliveries each open ping has followed.
-        self._pings: deque[int] = deque()
+        self._pings: deque[int] | None = None
         self._pings_answered = 0
         self._last_ping_beat = -PING_BEATS
-        self._waiting_for_room: set[Callable[[], None]] = set()
+        self._waiting_for_room: set[Callable[[], None]] | None = None
+
+    @property
+    def acks(self) -> Acks:
+        """What it acknowledges."""
+        if self._acks is None:
+            self._acks = Acks(self.peer, self.user, self._pulse, self._max_pending_bytes, self.tell_room)
+        return self._acks
 
     @property
     def pings(self) -> int:
         """How many pings it has been sent."""
-        return self._pings_answered + len(self._pings)
+        return self._pings_answered + len(self._pings or ())
 
     @property
     def outstanding(self) -> int:
         """How many frames have not been proved."""
         last = len(self._unproved[-1].messages) if self._unproved else 0
-        return self._closed_frames + last + self.acks.outstanding
+        return self._closed_frames + last + (0 if self._acks is None else self._acks.outstanding)
 
     def is_full(self) -> bool:
         """Whether so much is outstanding that it should not be sent more."""
@@ -95,6 +105,8 @@ class Receiver:
             self._closed_bytes += last.size_bytes
             if self._pinged < self._handed:
                 self._unpinged_frames += len(last.messages)
+        elif self._unproved is None:
+            self._unproved = deque()
         self._unproved.append(delivery)
         self._handed += 1
         delivery.is_tried = True
@@ -106,6 +118,8 @@ class Receiver:
     def ping(self) -> None:
         """Ask for a sign that it has got what it was sent."""
         number = self.pings
+        if self._pings is None:
+            self._pings = deque()
         self._pings.append(self._handed)
         self._pinged = self._handed
         self._unpinged_frames = 0
@@ -139,7 +153,7 @@ class Receiver:
 
     def _prove(self, mark: int) -> None:
         unproved = self._unproved
-        while self._proved < mark:
+        while unproved and self._proved < mark:
             delivery = unproved.popleft()
             self._proved += 1
             if unproved:
@@ -150,24 +164,26 @@ class Receiver:
 
     def wait_for_room(self, room: Callable[[], None]) -> None:
         """Call `room` whenever something was proved, until it is not interested any more."""
+        if self._waiting_for_room is None:
+            self._waiting_for_room = set()
         self._waiting_for_room.add(room)
 
     def tell_room(self) -> None:
         """There may be room for more."""
-        waiting, self._waiting_for_room = self._waiting_for_room, set()
-        for room in waiting:
+        waiting, self._waiting_for_room = self._waiting_for_room, None
+        for room in waiting or ():
             room()
 
     def ended(self) -> None:
         """The connection has ended, and has left its channels: what it has not proved has failed."""
         self._pulse.waiting.discard(self)
-        unproved, self._unproved = self._unproved, deque()
+        unproved, self._unproved = self._unproved or (), None
         self._proved = self._handed
-        self._pings.clear()
+        self._pings = None
         for delivery in unproved:
             delivery.last_user = self.user
             delivery.is_acknowledged = False
             delivery.fail()
-        shares = self.acks.ended()
+        shares = [] if self._acks is None else self._acks.ended()
         for redeliver in {delivery.redeliver for delivery in (*unproved, *shares)}:
             redeliver()
