@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import NamedTuple, get_args
 
 from tests.integration.broker_case import BrokerCase
-from tests.integration.broker_process import CHECKOUT
-from tests.integration.raw_client import BINARY, CLOSE, TEXT, RawClient, client_frame, opening
+from tests.integration.broker_process import CHECKOUT, BrokerProcess
+from tests.integration.raw_client import BINARY, CLOSE, PING, TEXT, RawClient, client_frame, command, opening
 from wsmb import wire
+from wsmb.errors import CloseCode, Code
 
 DOCUMENT = (CHECKOUT / "docs" / "protocol.md").read_text()
 STEP = re.compile(r"([A-Z])([<>]) (.+)")
 TIME_STAMP = re.compile(r'"time_stamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z"')
 LEFT_OUT = "…"
 GREETING = '{"command":"connect",'
-PING = '{"command":"ping"}'
+FENCE = '{"command":"ping"}'
 SITE = "Origin: https://shop.example"
 
 REFUSED = {
@@ -28,6 +30,15 @@ REFUSED = {
     426: opening().replace(b"Upgrade: websocket\r\n", b""),
     431: opening(headers=["X: " + "x" * 8_192]),
     505: opening().replace(b"HTTP/1.1", b"HTTP/1.0"),
+}
+REPLIES = {
+    ("connect", "00"),
+    ("connect", "01"),
+    ("send-message", None),
+    ("confirm", "00"),
+    ("confirm", "02"),
+    ("confirm", "07"),
+    ("error", "02"),
 }
 CLOSED = {
     1002: client_frame(b"", 0x3),
@@ -87,12 +98,16 @@ class Connection:
 
     def rest(self) -> list[str]:
         """What else has come."""
-        self._client.send_text(PING.encode())
+        self._client.send_text(FENCE.encode())
         return self._read_to_greeting()[:-1]
 
     def is_done(self) -> bool:
         """Whether nothing has come that nobody has heard."""
         return not self._inbox + self.rest()
+
+    def close(self) -> None:
+        """End it: who has used an extension is waited for when the broker stops."""
+        self._client.close()
 
     def _read_to_greeting(self) -> list[str]:
         texts = [self._client.read_text().decode()]
@@ -124,6 +139,8 @@ class ExampleTests(BrokerCase):
                 self.assertRegex(TIME_STAMP.sub("", connections[name].hear()), rf"\A{shape}\Z")
         for name, connection in connections.items():
             self.assertTrue(connection.is_done(), f"{name} got more than {example}")
+        for connection in connections.values():
+            connection.close()
         broker.stop()
 
     def test_the_requests(self) -> None:
@@ -149,7 +166,7 @@ class ExampleTests(BrokerCase):
             waiting += [text for text in got if not text.startswith(GREETING) and text not in sent]
         commands = {command.__struct_config__.tag for command in get_args(wire.Command)}
         self.assertEqual(commands - said, set())
-        self.assertEqual(heard, {("connect", "00"), ("connect", "01"), ("send-message", None)})
+        self.assertEqual(heard, REPLIES)
         self.assertTrue(waiting)
         self.assertEqual(len(blocks("http")), 3)
 
@@ -163,11 +180,45 @@ class TableTests(BrokerCase):
             self.assertEqual(client.status, status)
             self.assertTrue(client.read_to_end().startswith(str(status).encode()))
 
+    def test_each_code_of_a_reply(self) -> None:
+        rows = re.findall(r"^\| (\d\d) \| ([\w ]+) \|", DOCUMENT, re.MULTILINE)
+        self.assertEqual(rows, [(code.number, code.text) for code in Code])
+
     def test_each_code_of_a_close_frame(self) -> None:
-        self.assertEqual(table(4), set(CLOSED))
+        self.assertEqual(table(4), {*CLOSED, *CloseCode})
         broker = self.broker()
         for code, sent in CLOSED.items():
             client = self.sender(broker)
             client.send(sent)
             first, payload = client.read_frame()
             self.assertEqual((first, int.from_bytes(payload[:2], "big")), (0x80 | CLOSE, code))
+
+    def acknowledging(self, broker: BrokerProcess) -> RawClient:
+        """A connection that has asked for something that the original did not know."""
+        client = self.client(broker)
+        client.send_text(command("receive-message", "sms", ack=True, prefetch=1))
+        self.assertEqual(client.read_json()["response_code"], "00")
+        return client
+
+    def assert_ended(self, client: RawClient, code: int | None) -> None:
+        """The broker ends it with this Close frame, or without one."""
+        with contextlib.suppress(EOFError):
+            while (frame := client.read_frame()).first != 0x80 | CLOSE:
+                self.assertIn(frame.first, (0x80 | TEXT, 0x80 | PING))
+            self.assertEqual(int.from_bytes(frame.payload[:2], "big"), code)
+            return
+        self.assertIsNone(code)
+
+    def test_1001_for_who_knows_of_extensions_when_the_broker_stops(self) -> None:
+        broker = self.broker()
+        client, old = self.acknowledging(broker), self.receiver(broker, "sms")
+        broker.stop()
+        self.assert_ended(client, 1001)
+        self.assert_ended(old, None)
+
+    def test_4008_for_who_does_not_acknowledge(self) -> None:
+        broker = self.broker("[server]\nmax_frame_bytes = 1024\nmax_outstanding_bytes = 10000\n")
+        client, sender = self.acknowledging(broker), self.sender(broker)
+        for _ in range(20):
+            sender.publish("sms", "x" * 900)
+        self.assert_ended(client, 4008)
