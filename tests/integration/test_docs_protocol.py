@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from typing import NamedTuple, get_args
 
 from tests.integration.broker_case import BrokerCase
-from tests.integration.broker_process import CHECKOUT, BrokerProcess
-from tests.integration.raw_client import BINARY, CLOSE, PING, TEXT, RawClient, client_frame, command, opening
+from tests.integration.broker_process import CHECKOUT
+from tests.integration.raw_client import BINARY, CLOSE, TEXT, RawClient, client_frame, command, opening
 from wsmb import wire
 from wsmb.errors import CloseCode, Code
 
@@ -193,32 +192,14 @@ class TableTests(BrokerCase):
             first, payload = client.read_frame()
             self.assertEqual((first, int.from_bytes(payload[:2], "big")), (0x80 | CLOSE, code))
 
-    def acknowledging(self, broker: BrokerProcess) -> RawClient:
-        """A connection that has asked for something that the original did not know."""
-        client = self.client(broker)
+    def test_4008_for_who_does_not_acknowledge(self) -> None:
+        """Its other cause, and 1001, are in test_ending.py."""
+        broker = self.broker("[server]\nmax_frame_bytes = 1024\nmax_outstanding_bytes = 10000\n")
+        client, sender = self.client(broker), self.sender(broker)
         client.send_text(command("receive-message", "sms", ack=True, prefetch=1))
         self.assertEqual(client.read_json()["response_code"], "00")
-        return client
-
-    def assert_ended(self, client: RawClient, code: int | None) -> None:
-        """The broker ends it with this Close frame, or without one."""
-        with contextlib.suppress(EOFError):
-            while (frame := client.read_frame()).first != 0x80 | CLOSE:
-                self.assertIn(frame.first, (0x80 | TEXT, 0x80 | PING))
-            self.assertEqual(int.from_bytes(frame.payload[:2], "big"), code)
-            return
-        self.assertIsNone(code)
-
-    def test_1001_for_who_knows_of_extensions_when_the_broker_stops(self) -> None:
-        broker = self.broker()
-        client, old = self.acknowledging(broker), self.receiver(broker, "sms")
-        broker.stop()
-        self.assert_ended(client, 1001)
-        self.assert_ended(old, None)
-
-    def test_4008_for_who_does_not_acknowledge(self) -> None:
-        broker = self.broker("[server]\nmax_frame_bytes = 1024\nmax_outstanding_bytes = 10000\n")
-        client, sender = self.acknowledging(broker), self.sender(broker)
         for _ in range(20):
             sender.publish("sms", "x" * 900)
-        self.assert_ended(client, 4008)
+        while (frame := client.read_frame()).first != 0x80 | CLOSE:
+            self.assertEqual(frame.first, 0x80 | TEXT)
+        self.assertEqual(int.from_bytes(frame.payload[:2], "big"), 4008)
