@@ -538,6 +538,66 @@ class ExpiryTests(SynchronousTestCase):
         sender.send({"expiration": 1}, {"expiration": 9})
         self.assertEqual(receiver.take(), [{"expiration": 9}])
 
+    def test_the_own_field_counts_beside_a_ttl_and_whenever_it_is_delivered_again(self) -> None:
+        bench = Bench(expire_field="expiration", limit=5)
+        sender = bench.client()
+        sender.send({"expiration": 1.0}, {"expiration": 9.0}, ttl_s=100.0)
+        bench.beats(11)
+        receiver = bench.receiver(prefetch=5)
+        self.assertEqual(receiver.take(), [{"expiration": 9.0}])
+        receiver.ack(1)
+        sender.send({"expiration": 2.0}, {"expiration": 9.0})
+        self.assertEqual(len(receiver.take()), 2)
+        bench.beats(11)
+        receiver.end()
+        bench.settle()
+        self.assertEqual(bench.receiver().take(), [{"expiration": 9.0}])
+
+    def test_what_waits_for_its_acknowledgements_grows_old_too(self) -> None:
+        bench = Bench()
+        slow, fast = bench.receiver(prefetch=1), bench.receiver(prefetch=9)
+        sender = bench.client()
+        sender.send(1)
+        sender.send(2, ttl_s=1.0)
+        sender.send(3)
+        self.assertEqual((slow.take(), fast.take()), ([1], [1, 2, 3]))
+        bench.beats(11)
+        slow.ack(1)
+        self.assertEqual(slow.take(), [3])
+
+
+class OddEndTests(SynchronousTestCase):
+    def test_a_delay_outlasts_the_receivers(self) -> None:
+        bench = Bench()
+        bench.client().send(1)
+        bench.settle()
+        receiver = bench.receiver(prefetch=1)
+        receiver.take()
+        receiver.receiver.acks.reject(1, "", 5.0)
+        receiver.end()
+        again = bench.receiver(prefetch=1)
+        bench.beats(40)
+        self.assertEqual(again.take(), [])
+        bench.beats(15)
+        self.assertEqual(again.take(), [1])
+        self.assertTrue(again.commands[0]["redelivered"])
+
+    def test_refused_by_the_database_on_its_way_back_but_there_is_another_receiver(self) -> None:
+        bench = Bench(max_outstanding_frames=1)
+        first, second = bench.receiver(), bench.receiver()
+        sender = bench.client()
+        sender.send(1, limit=1)
+        sender.send(2, limit=1)
+        (taker, other) = (first, second) if 1 in first.take() else (second, first)
+        taker.end()
+        bench.store.failing = StoreError(Code.TOO_LARGE, "too large")
+        while bench.store.is_busy:
+            bench.store.step()
+        other.pong()
+        bench.store.failing = None
+        bench.settle()
+        self.assertEqual(bench.broker.take_counts()["lost"], 1)
+
 
 STEPS = st.lists(
     st.one_of(

@@ -11,6 +11,7 @@ from tests.support_protocol import Connection, World, basic, client_frame, reque
 from wsmb.errors import CloseCode
 from wsmb.handshake import refusal
 from wsmb.protocol import MAX_FRAGMENTS
+from wsmb.settings import ChannelSettings, KeepData
 
 RECEIVE = b'{"command":"receive-message","channel":"c"}'
 SEND = b'{"command":"send-message","channel":"c","data":[1]}'
@@ -468,6 +469,18 @@ class SilenceTests(ProtocolTestCase):
         self.assertTrue(self.connection.is_open)
         self.sweeps(2)
         self.assertTrue(self.connection.transport.aborted)
+
+    def test_silence_counts_from_the_ping_that_was_sent(self) -> None:
+        self.one = self.world(ping_interval_s=0, default_channel=ChannelSettings(keep_data=KeepData.OFFLINE))
+        receiver, sender = self.receiver(), self.one.greeted()
+        self.one.store.settle()
+        self.sweeps(1_000)
+        sender.receive(client_frame(SEND))
+        self.assertEqual([first for first, _ in receiver.frames()], [0x81, 0x89])
+        self.sweeps(60)
+        self.assertTrue(receiver.is_open)
+        self.sweeps(3)
+        self.assertFalse(receiver.is_open)
 
     def test_never_pinged_when_the_interval_is_zero(self) -> None:
         self.one = self.world(ping_interval_s=0)

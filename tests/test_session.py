@@ -59,6 +59,33 @@ class GreetingTests(SessionTestCase):
             session.frames_received([frame])
             self.assertEqual(peer.payloads(), [ACCEPTED])
 
+    def test_before_what_was_waiting(self) -> None:
+        """A page of it may be in memory, and go out in the same moment."""
+        settings = Settings(listen=(), default_channel=ChannelSettings(keep_data=KeepData.OFFLINE, limit=1))
+        self.broker = Broker(settings, self.store, Clock().callLater, lambda: TIME)
+        sender = self.greeted()[1]
+        sender.frames_received([SEND, SEND])
+        full, session = self.greeted()
+        session.frames_received([RECEIVE])
+        full.full = True
+        self.store.settle()
+        peer, session = self.connect()
+        session.frames_received([RECEIVE])
+        self.assertEqual(json.loads(peer.payloads()[0])["command"], "connect")
+
+    def test_rejected_while_the_broker_stops(self) -> None:
+        self.broker.is_stopping = True
+        for frame in (RECEIVE, SEND):
+            peer, session = self.connect()
+            session.frames_received([frame])
+            self.assertEqual((peer.payloads(), self.broker.channel_count), ([REJECTED], 0))
+
+    def test_no_acknowledgement_counts_once_the_store_is_closed(self) -> None:
+        peer, session = self.greeted()
+        self.broker.close()
+        session.frames_received([b'{"command":"ack-message","delivery":1,"confirm":1}'])
+        self.assertEqual(json.loads(peer.payloads()[0])["response_code"], "06")
+
     def test_only_once(self) -> None:
         self.session.frames_received([RECEIVE])
         self.session.greeting_due()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from wsmb import frames, replies
 from wsmb.deliveries import Delivery, Message
@@ -14,19 +15,26 @@ from wsmb.pulse import BEATS_PER_SECOND, Pulse
 TIMED_OUT = "not acknowledged in time"
 
 
+class Care(Protocol):
+    """Whoever looks after a channel's messages while they are with a receiver."""
+
+    def note_try(self, message: Message) -> None:
+        """`message` is not acknowledged at once."""
+
+    def freshen(self, message: Message) -> bool:
+        """Take out of `message` what is too old. False if nothing is left of it."""
+
+
 class Subscription:
     """One channel that a connection acknowledges. Frames beyond `prefetch` wait for their turn here."""
 
-    __slots__ = ("_acks", "_pending", "_pending_bytes", "note_tries", "outstanding", "prefetch", "timeout_s")
+    __slots__ = ("_acks", "_pending", "_pending_bytes", "care", "outstanding", "prefetch", "timeout_s")
 
-    def __init__(
-        self, acks: Acks, prefetch: int, timeout_s: float, note_tries: Callable[[Message], None]
-    ) -> None:
+    def __init__(self, acks: Acks, prefetch: int, timeout_s: float, care: Care) -> None:
         self._acks = acks
         self.prefetch = prefetch
         self.timeout_s = timeout_s
-        self.note_tries = note_tries
-        """Called for a message that is not acknowledged at once."""
+        self.care = care
         self.outstanding = 0
         self._pending: deque[Delivery] = deque()
         self._pending_bytes = 0
@@ -50,7 +58,10 @@ class Subscription:
         while self._pending and self.outstanding < self.prefetch:
             delivery = self._pending.popleft()
             self._pending_bytes -= delivery.size_bytes
-            self._acks.send(self, delivery)
+            if self.care.freshen(delivery.messages[0]):
+                self._acks.send(self, delivery)
+            else:
+                delivery.fail()
 
     def left(self) -> None:
         """It takes no more: what is pending goes to others. What it was sent can still be acknowledged."""
@@ -148,7 +159,7 @@ class Acks:
         for share in young:
             if not share.is_noted:
                 share.is_noted = True
-                share.subscription.note_tries(share.delivery.messages[0])
+                share.subscription.care.note_try(share.delivery.messages[0])
         beats = self._pulse.beats
         if beats % BEATS_PER_SECOND == 0:
             for number in [number for number, share in self._shares.items() if share.due_beat <= beats]:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from wsmb import replies, wire
-from wsmb.deliveries import Done, Message
+from wsmb import replies
+from wsmb.deliveries import Done, Message, is_expired
 from wsmb.errors import StoreError
 from wsmb.interfaces import MessageStore, Peer, StoredItem
 from wsmb.receivers import Receivers
@@ -271,13 +271,6 @@ class Backlog:
 
         self._around.later(seconds, rested)
         self._front.rests()
-
-
-def is_expired(item: bytes, expires_at: float | None, field: str, now: float) -> bool:
-    """Whether an item is too old to be delivered; `field`: the name of its own Unix time, or ''."""
-    if expires_at is None and field:
-        expires_at = wire.expiry(item, field)
-    return expires_at is not None and expires_at <= now
 
 
 def keep(store: MessageStore, name: str, message: Message, done: Done) -> None:

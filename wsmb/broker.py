@@ -39,6 +39,8 @@ class Broker:
         self.keeps = settings.keeps_data
         self.is_stopping = False
         """Whether nothing new is to be taken any more."""
+        self.is_closed = False
+        """Whether the store takes nothing any more, not even removals."""
         self.intake = Intake(settings.max_buffer_bytes, self._around.pulse)
         self.message_ids = MessageIds(self._around.pulse, store.keys)
 
@@ -68,6 +70,7 @@ class Broker:
 
     def close(self) -> None:
         """The broker stops: leave what is held in memory to the store."""
+        self.is_closed = True
         for channel in list(self._channels.values()):
             channel.close()
 

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import msgspec
 
-from wsmb import frames, replies
+from wsmb import frames
 from wsmb.acks import Subscription
-from wsmb.backlog import Backlog, is_expired
+from wsmb.backlog import Backlog
 from wsmb.deliveries import Done, Message
 from wsmb.held import Held
 from wsmb.interfaces import Peer
@@ -76,7 +76,7 @@ class Channel:
         subscription = None
         if prefetch is not None:
             timeout_s = self._settings.ack_timeout_s
-            subscription = Subscription(receiver.acks, prefetch, timeout_s, self._unproved.note_try)
+            subscription = Subscription(receiver.acks, prefetch, timeout_s, self._unproved)
         self._outstanding.join(receiver, subscription)
         self._tracks = self._keeps or self._outstanding.has_acks or bool(self._settings.expire_field)
         if self._keeps:
@@ -118,7 +118,7 @@ class Channel:
         expires_at = self._settings.expires_at(ttl_s, self._around.pulse.unix_time_s)
         self._number += 1
         message = Message(payload, data, limit, sender, self._number, expires_at, key)
-        if self._settings.expire_field and not self._refresh(message):
+        if self._settings.expire_field and not self._unproved.freshen(message):
             return 0
         if not self._keeps:
             return self._hand_to_any(message)
@@ -155,17 +155,6 @@ class Channel:
         self.hand(message, chosen)
         self._unproved.finish(message, len(chosen))
         return None
-
-    def _refresh(self, message: Message) -> bool:
-        """Take out of `message` what is too old by its own field. False if nothing is left."""
-        field, now = self._settings.expire_field, self._around.pulse.unix_time_s
-        items = message.split()
-        fresh = [item for item in items if not is_expired(item, None, field, now)]
-        if len(fresh) < len(items):
-            self._around.counts["expired"] += len(items) - len(fresh)
-            message.items = fresh
-            message.payload = replies.waiting(self.name, fresh)
-        return bool(fresh)
 
     def room(self) -> None:
         """A receiver may be able to take more."""

@@ -116,3 +116,11 @@ class Delivery:
         self._open -= 1
         if not self._open:
             self._settled(self)
+
+
+def is_expired(item: bytes, expires_at: float | None, field: str, now: float) -> bool:
+    """Whether an item is too old to be delivered; `field`: the name of its own Unix time, or ''."""
+    if expires_at is not None and expires_at <= now:
+        return True
+    own = wire.expiry(item, field) if field else None
+    return own is not None and own <= now

@@ -98,6 +98,7 @@ class BrokerFactory(WebSocketServerFactory):
                 connection.quiet_since_s = now_s
                 # Whether those since the last sweep went before it or after it, nobody knows.
                 connection.pings_then = connection.pings_seen
+                connection.is_pinged = False
             else:
                 self._silent(connection, now_s, now_s - connection.quiet_since_s)
             connection.pings_seen = connection.pings
@@ -108,12 +109,16 @@ class BrokerFactory(WebSocketServerFactory):
             # Autobahn has no timer for a peer that does not take what is still queued for it.
             if silence_s >= END_TIMEOUT_S:
                 connection.transport.abortConnection()
-        elif connection.pings > connection.pings_then:
+        elif not connection.is_pinged and connection.pings > connection.pings_then:
+            connection.is_pinged = True
+            connection.quiet_since_s = now_s
+        elif connection.is_pinged:
             if silence_s >= settings.ping_timeout_s:
                 _log.info("{user} at {peer} is silent: ended", user=connection.user, peer=connection.peer)
                 connection.dropConnection(abort=True)
         elif settings.ping_interval_s and silence_s >= settings.ping_interval_s:
             connection.ping()
+            connection.is_pinged = True
             connection.quiet_since_s = now_s
 
     def report_refusals(self) -> None:

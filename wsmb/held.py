@@ -69,10 +69,9 @@ class Held:
             message = self._queue.first
             if message.storing:
                 return
-            if message.expires_at is not None and message.expires_at <= self._pulse.unix_time_s:
+            if not self._unproved.freshen(message):
                 self._queue.drop(message)
                 self._unproved.finish(message, 0)
-                self._unproved.forget_expired(message)
                 continue
             chosen = self.choose(message)
             if not chosen and self._receivers.any_but(message.own):

@@ -38,6 +38,7 @@ class BrokerProtocol(OpeningProtocol):
     heard = True
     paused = False
     quiet_since_s = 0.0
+    is_pinged = False
     pings_then = pings_seen = 0  # how many pings it had been sent by then, and by the last sweep
 
     # Opening

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wsmb import replies, wire
+from wsmb.acks import Acks
 from wsmb.answers import Answers
 from wsmb.broker import Broker
 from wsmb.deliveries import Done
@@ -61,9 +62,6 @@ class Session:
         if self.awaits_first_frame:
             self._first_frame(payloads[0])
             payloads = payloads[1:]
-        if self._broker.is_stopping:
-            self._stopping(payloads)
-            return
         for payload in payloads:
             try:
                 command = wire.decode(payload)
@@ -72,18 +70,6 @@ class Session:
                 else:
                     self._carry_out(command)
                     self._confirm(command.confirm)
-            except CommandError as problem:
-                self._refuse(problem, payload)
-
-    def _stopping(self, payloads: Sequence[bytes]) -> None:
-        """The broker stops: acknowledgements still count, anything new does not."""
-        for payload in payloads:
-            try:
-                command = wire.decode(payload)
-                if isinstance(command, wire.SendMessage | wire.ReceiveMessage):
-                    raise CommandError(Code.UNAVAILABLE, "the broker stops")
-                self._carry_out(command)
-                self._confirm(command.confirm)
             except CommandError as problem:
                 self._refuse(problem, payload)
 
@@ -125,21 +111,38 @@ class Session:
             if isinstance(command, wire.SendMessage):
                 self._send_first(command, payload)
                 return
-            self._carry_out(command)
+            self._check(command)
         except CommandError as problem:
             self.answers.reply(self.answers.greeting(Code.REJECTED))
             self._refuse(problem, payload)
             return
         if not isinstance(command, wire.Ping):  # whose answer is the greeting
             self.answers.reply(self.answers.greeting(Code.ACCEPTED))
-        self._confirm(command.confirm)
+        try:
+            ACTIONS[type(command)](self, command)
+            self._confirm(command.confirm)
+        except CommandError as problem:
+            self._refuse(problem, payload)
 
     def _carry_out(self, command: wire.Command) -> None:
         """Any command but `send-message`."""
+        self._check(command)
+        ACTIONS[type(command)](self, command)
+
+    def _check(self, command: wire.Command) -> None:
+        """Raises CommandError for what is wrong with a command whatever the state of things."""
         if command.confirm is not None:
             self.answers.is_extended = True
             wire.check_confirm(command.confirm)
-        ACTIONS[type(command)](self, command)
+        if isinstance(command, wire.ReceiveMessage | wire.LeaveChannel):
+            wire.channel_name(command.channel)
+        if isinstance(command, wire.ReceiveMessage):
+            wire.prefetch(command.prefetch)
+            self._check_running()
+
+    def _check_running(self) -> None:
+        if self._broker.is_stopping:
+            raise CommandError(Code.UNAVAILABLE, "the broker stops")
 
     def _send_first(self, command: wire.SendMessage, payload: bytes) -> None:
         """The greeting is its receipt: it follows the delivery or the commit, and goes before a confirm."""
@@ -162,6 +165,8 @@ class Session:
 
     def _send(self, command: wire.SendMessage, payload: bytes) -> int | None:
         """How many got it at once; None if it is not finished; -1 if it is a duplicate."""
+        if self._broker.is_stopping:
+            self._check_running()
         name = wire.channel_name(command.channel)
         limit = command.number_of_receiver
         limit = None if limit is None else wire.receiver_limit(limit)
@@ -225,17 +230,22 @@ class Session:
 
     def _ack_message(self, command: wire.AckMessage) -> None:
         self.answers.is_extended = True
-        acks = self._as_receiver().acks
+        acks = self._acks()
         numbers = wire.deliveries(command.delivery)
         self._check_known([number for number in numbers if not acks.acknowledge(number)])
 
     def _reject_message(self, command: wire.RejectMessage) -> None:
         self.answers.is_extended = True
-        acks = self._as_receiver().acks
+        acks = self._acks()
         delay_s = wire.delay(command.delay)
         reason = "" if command.requeue else REJECTED
         numbers = wire.deliveries(command.delivery)
         self._check_known([number for number in numbers if not acks.reject(number, reason, delay_s)])
+
+    def _acks(self) -> Acks:
+        if self._broker.is_closed:
+            raise CommandError(Code.UNAVAILABLE, "the broker stops")
+        return self._as_receiver().acks
 
     def _check_known(self, unknown: Sequence[int]) -> None:
         if unknown:

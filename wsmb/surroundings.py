@@ -39,4 +39,4 @@ class Surroundings:
         self.fanout = Fanout()
         self.pulse = Pulse()
         self.counts: Counter[str] = Counter()
-        """Items that were `expired`, `dead` or `redelivered`, since somebody has last looked."""
+        """Items that were `expired`, `dead`, `redelivered` or `lost`, since somebody has last looked."""

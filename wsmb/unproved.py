@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from wsmb import replies
-from wsmb.deliveries import Delivery, Message
+from wsmb.deliveries import Delivery, Message, is_expired
 from wsmb.errors import StoreError
 from wsmb.outstanding import Outstanding
 from wsmb.settings import DEAD_LETTERS, ChannelSettings, KeepData
@@ -45,11 +45,12 @@ class Unproved:
         self.outstanding = Outstanding(around.fanout, self._settled, self.redeliver)
         self._failed: list[Delivery] = []
         self._storing = 0
+        self._delayed = 0
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is outstanding or on its way to the store."""
-        return not (len(self.outstanding) or self._failed or self._storing)
+        return not (len(self.outstanding) or self._failed or self._storing or self._delayed)
 
     def release(self, message: Message) -> None:
         """The items of `message` are the store's again."""
@@ -116,6 +117,9 @@ class Unproved:
             self._forget([message])
         elif error is None and message.is_back:
             self._restore([message])
+        elif message.is_back and not self._channel.deliver_again(message):
+            # The database will never take it, and nobody else is there to have it.
+            self._around.counts["lost"] += len(message.split())
 
     # Settled
 
@@ -134,13 +138,35 @@ class Unproved:
         for message in messages:
             message.is_settled = True
             ids += message.ids
+        self._remove(ids)
+
+    def _remove(self, ids: Sequence[int]) -> None:
         if ids:
             self.outstanding.ids.difference_update(ids)
             self._store.remove(ids)
             self._channel.removed(ids)
 
-    def forget_expired(self, message: Message) -> None:
-        """`message` is too old to be delivered."""
+    def freshen(self, message: Message) -> bool:
+        """Take out of `message` what is too old to be delivered. False if nothing is left of it."""
+        now, field = self._around.pulse.unix_time_s, self._settings.expire_field
+        if message.expires_at is not None and message.expires_at <= now:
+            self._forget_expired(message)
+            return False
+        if not field or message.is_batch or message.storing:
+            return True
+        items = message.split()
+        fresh = [place for place, item in enumerate(items) if not is_expired(item, None, field, now)]
+        if not fresh:
+            self._forget_expired(message)
+        elif len(fresh) < len(items):
+            self._around.counts["expired"] += len(items) - len(fresh)
+            self._remove([item_id for place, item_id in enumerate(message.ids) if place not in fresh])
+            message.ids = [message.ids[place] for place in fresh] if message.ids else ()
+            message.items = [items[place] for place in fresh]
+            message.payload = replies.waiting(self._name, message.items)
+        return bool(fresh)
+
+    def _forget_expired(self, message: Message) -> None:
         self._around.counts["expired"] += len(message.split())
         self._forget([message])
 
@@ -161,8 +187,7 @@ class Unproved:
 
     def _is_done_with(self, message: Message, delivery: Delivery) -> bool:
         """Whether `message` has found another place than the one it had."""
-        if message.expires_at is not None and message.expires_at <= self._around.pulse.unix_time_s:
-            self.forget_expired(message)
+        if message.is_settled or not self.freshen(message):
             return True
         reason = delivery.dead_reason
         if not reason and delivery.is_acknowledged and 0 < self._settings.max_deliveries <= message.tries:
@@ -201,11 +226,14 @@ class Unproved:
             self.store_first(message, self._persisted)
 
         def waited() -> None:
-            if not keeps:
-                self._channel.deliver_again(message)
-            elif message.ids or message.storing:
+            self._delayed -= 1
+            if keeps:
                 self._put_back([message])
+            elif self.freshen(message):
+                self._channel.deliver_again(message)
+            self._tell_idle()
 
+        self._delayed += 1
         self._around.later(delay_s, waited)
 
     def _bury(self, message: Message, reason: str, user: str) -> None:
