@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from wsmb import replies
 from wsmb.client import core
 
 ACCEPTED = core.Answer("00", [{"time_stamp": "2026-11-22T21:00:00.000Z"}])
@@ -18,6 +19,19 @@ def delivery(channel: str, data: bytes) -> core.Delivery:
     if not isinstance(event, core.Delivery):
         raise TypeError(event)
     return event
+
+
+def numbered(channel: str, data: bytes, number: int, *, is_redelivered: bool = False) -> core.Delivery:
+    """A frame that is to be acknowledged."""
+    payload = b'{"command":"send-message","channel":"%s","data":%s}' % (channel.encode(), data)
+    event = core.decode(replies.numbered(payload, number, is_redelivered))
+    if not isinstance(event, core.Delivery):
+        raise TypeError(event)
+    return event
+
+
+def confirm(name: str | int, code: str = "00", text: str = "Accepted", **data: object) -> core.Confirm:
+    return core.Confirm(name, code, text, [data])
 
 
 class RecordingConnection:

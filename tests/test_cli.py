@@ -119,6 +119,12 @@ class UsageTests(SynchronousTestCase):
             self.assert_refused("a number of seconds", ping, f"--timeout={timeout}")
         self.assert_refused("a whole number", receive, "c", "--count=1.5")
 
+    def test_message_ids(self) -> None:
+        for argv in (["c", "1", "--message-id", ""], ["c", "--message-id", ""]):
+            self.assert_refused("--message-id: empty", send, *argv)
+        self.assert_refused("--message-id: .* at most 64 char", send, "c", "1", "--message-id", "x" * 65)
+        self.assert_refused("64 characters, 14 of them for", send, "c", "1", "2", "--message-id", "x" * 51)
+
     def test_too_many(self) -> None:
         self.assert_refused("a password is never", ping, "geheim")
         self.assert_refused("too many arguments", ping, "--", "geheim")

@@ -15,11 +15,13 @@ from tests.support_client import (
     ReaderReactor,
     RecordingConnection,
     RecordingConsole,
+    confirm,
     delivery,
 )
 from wsmb.cli.send import line_source
-from wsmb.cli.sending import FRAMES_A_PING, GivenFrames, Sending
-from wsmb.client.core import json_item, send_message, text_item
+from wsmb.cli.sending import FRAMES_A_PING, REASON_S, GivenFrames, Sending
+from wsmb.client.commands import json_item, send_message, text_item
+from wsmb.client.core import Refusal
 
 TIMEOUT_S = 30.0
 CERTAIN = "of {} items sent were certainly carried out"
@@ -33,7 +35,7 @@ class SendingTestCase(SynchronousTestCase):
         self.sending = Sending(self.console.say, self.console.finish, self.clock, TIMEOUT_S)
 
     def give(self, count: int) -> None:
-        frames = [send_message("c", b"%d" % number) for number in range(count)]
+        frames = [send_message("c", b"%d" % number, confirm=number) for number in range(count)]
         self.sending.source = GivenFrames(frames, self.sending)
         self.sending.start()
 
@@ -73,6 +75,8 @@ class GivenTests(SendingTestCase):
         self.give(1)
         self.sending.opened(self.connection)
         self.sending.received(REJECTED)
+        self.assertEqual(self.console.ends, [])
+        self.clock.advance(REASON_S)
         self.assertEqual(self.console.ends, [(1, "the broker has refused it (01): 0 " + CERTAIN.format(1))])
 
     def test_broken_after_the_first_frame(self) -> None:
@@ -105,6 +109,79 @@ class GivenTests(SendingTestCase):
         self.sending.opened(self.connection)
         self.sending.interrupted()
         self.assertEqual(self.console.ends, [(1, "interrupted: 0 " + CERTAIN.format(1))])
+
+
+class ConfirmedTests(SendingTestCase):
+    """A broker that confirms."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.give(3)
+        self.sending.opened(self.connection)
+
+    def test_each_frame_asks_for_a_confirm(self) -> None:
+        self.assertEqual([one.get("confirm") for one in self.connection.sent], [0, 1, 2, None])
+
+    def test_done(self) -> None:
+        self.answers(1)
+        for number in range(3):
+            self.sending.received(confirm(number))
+        self.assertEqual(self.console.ends, [])
+        self.answers(1)
+        self.assertEqual((self.console.ends, self.clock.getDelayedCalls()), ([(0, "")], []))
+
+    def test_what_is_refused_is_said_and_the_rest_goes_on(self) -> None:
+        self.answers(1)
+        self.sending.received(confirm(0))
+        self.sending.received(confirm(1, "04", "Too large: an item"))
+        self.sending.received(confirm(2))
+        self.sending.received(REJECTED)  # of the ping: the store has gone since
+        self.assertEqual(self.console.lines, ["line 1 was refused: Too large: an item"])
+        self.assertEqual(self.console.ends, [(1, "")])
+
+    def test_the_first_frame_refused(self) -> None:
+        self.sending.received(REJECTED)
+        self.sending.received(confirm(0, "06", "Unavailable: no room"))
+        self.clock.advance(REASON_S)
+        self.assertEqual(
+            (self.console.lines, self.console.ends), (["line 0 was refused: Unavailable: no room"], [])
+        )
+
+    def test_rejected_and_gone(self) -> None:
+        self.sending.received(REJECTED)
+        self.sending.lost(BROKEN)
+        self.assertEqual(self.console.ends, [(1, "the broker has refused it (01): 0 " + CERTAIN.format(3))])
+
+    def test_rejected_and_never_confirmed(self) -> None:
+        self.sending.received(REJECTED)
+        self.sending.received(ACCEPTED)
+        self.assertEqual(self.console.ends, [(1, "the broker has refused it (01): 0 " + CERTAIN.format(3))])
+
+    def test_a_confirm_that_is_missing(self) -> None:
+        self.answers(1)
+        self.sending.received(confirm(0))
+        self.sending.received(confirm(2))
+        self.answers(1)
+        self.assertEqual(self.console.ends, [(1, "not all was confirmed: 2 " + CERTAIN.format(3))])
+
+    def test_broken(self) -> None:
+        self.answers(1)
+        self.sending.received(confirm(0))
+        self.sending.lost(BROKEN)
+        reason = "the connection broke (closed by the broker): 1 " + CERTAIN.format(3)
+        self.assertEqual(self.console.ends, [(1, reason)])
+
+    def test_each_confirm_gives_new_time(self) -> None:
+        self.answers(1)
+        for number in range(2):
+            self.clock.advance(TIMEOUT_S - 1)
+            self.sending.received(confirm(number))
+        self.clock.advance(TIMEOUT_S)
+        self.assertEqual(self.console.ends, [(1, "no answer for 30 s: 2 " + CERTAIN.format(3))])
+
+    def test_an_error_that_is_no_confirm(self) -> None:
+        self.sending.received(Refusal("02", "Malformed: x"))
+        self.assertEqual(self.console.lines, ["the broker has refused something: Malformed: x"])
 
 
 class ConnectingTests(SendingTestCase):
@@ -140,7 +217,11 @@ class StandardInputTests(SendingTestCase):
         self.reading, self.writing = os.pipe()
         self.addCleanup(os.close, self.reading)
         self.source = line_source(
-            self.reactor, self.reading, self.sending, self.encode, lambda item: send_message("c", item)
+            self.reactor,
+            self.reading,
+            self.sending,
+            self.encode,
+            lambda number, item: send_message("c", item, confirm=number),
         )
         self.sending.source = self.source
         self.sending.start()
@@ -169,6 +250,11 @@ class StandardInputTests(SendingTestCase):
         self.assertEqual(self.connection.items(), [1, 2])
         self.assertEqual(self.console.lines, ["line 2 is not JSON; it was not sent"])
         self.assertEqual(self.console.ends, [(1, "")])
+
+    def test_lines_are_confirmed_by_their_number(self) -> None:
+        self.sending.opened(self.connection)
+        self.write(b"1\n\n2\n", end=True)
+        self.assertEqual([one.get("confirm") for one in self.connection.sent], [1, 3, None])
 
     def test_nothing_is_read_before_there_is_a_connection(self) -> None:
         self.assertEqual(self.reactor.readers, set())
@@ -211,6 +297,9 @@ class TextLinesTests(StandardInputTests):
         self.sending.opened(self.connection)
         self.write(b'say "hi"\r\n\n 2 \n', "é".encode(), end=True)
         self.assertEqual(self.connection.items(), ['say "hi"', " 2 ", "é"])
+
+    def test_lines_are_confirmed_by_their_number(self) -> None:
+        """As for JSON."""
 
     def test_a_bad_line_costs_the_others_nothing(self) -> None:
         self.sending.opened(self.connection)

@@ -1,67 +1,17 @@
-"""Tests for wsmb.client.core: commands, events, receipts, back-off."""
+"""Tests for wsmb.client.core: events, receipts, back-off."""
 
 from __future__ import annotations
 
 import json
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_client import delivery
-from wsmb import replies, wire
+from wsmb import replies
 from wsmb.client import core
-from wsmb.errors import Code
+from wsmb.errors import Code, CommandError
 
 TIME = "2026-11-22T21:00:00.000Z"
-
-
-class CommandTests(SynchronousTestCase):
-    """What the client says is what the broker reads."""
-
-    def test_send_message(self) -> None:
-        command = wire.decode(core.send_message("sms", b'{"a": 1.0}'))
-        self.assertIsInstance(command, wire.SendMessage)
-        self.assertEqual((command.channel, bytes(command.data)), ("sms", b'[{"a": 1.0}]'))
-        self.assertIsNone(command.number_of_receiver)
-
-    def test_number_of_receiver(self) -> None:
-        for number in (0, 3):
-            self.assertEqual(wire.decode(core.send_message("c", b"1", number)).number_of_receiver, number)
-
-    def test_receive_message(self) -> None:
-        self.assertEqual(wire.decode(core.receive_message('a"b')), wire.ReceiveMessage('a"b'))
-
-    def test_ping(self) -> None:
-        self.assertEqual(wire.decode(core.PING), wire.Ping())
-
-    @given(
-        st.text(st.characters(codec="utf-8"), min_size=1, max_size=100), st.text(st.characters(codec="utf-8"))
-    )
-    def test_any_channel_and_text(self, channel: str, text: str) -> None:
-        command = wire.decode(core.send_message(core.check_channel(channel), core.text_item(text.encode())))
-        self.assertEqual((command.channel, json.loads(bytes(command.data))), (channel, [text]))
-
-
-class ItemTests(SynchronousTestCase):
-    def test_json_is_taken_as_it_is(self) -> None:
-        for text in (b"1.50", b"1e400", b'{"a" : 1}', '"é"'.encode(), b"123456789012345678901234567890"):
-            self.assertEqual(core.json_item(b" " + text + b"\r"), text)
-
-    def test_what_is_no_json(self) -> None:
-        # The last but one would end the array and put in a field of its own.
-        for text in (b"", b"x", b"1 2", b"{", b'"\xff"', b"NaN", b'1],"channel":"b","data":[2', b"[" * 5000):
-            with self.assertRaisesRegex(ValueError, "not JSON"):
-                core.json_item(text)
-
-    def test_text_that_is_not_utf_8(self) -> None:
-        with self.assertRaises(UnicodeDecodeError):
-            core.text_item(b"\xff")
-
-    def test_channels_that_cannot_be(self) -> None:
-        for name, why in (("", "empty"), ("x" * 101, "at most 100"), ("\udcff", "not UTF-8")):
-            with self.assertRaisesRegex(ValueError, why):
-                core.check_channel(name)
 
 
 class EventTests(SynchronousTestCase):
@@ -88,13 +38,38 @@ class EventTests(SynchronousTestCase):
             line = core.with_channel(channel, b'{"a":1}')
             self.assertEqual(json.loads(line), {"channel": str(channel), "data": {"a": 1}})
 
+    def test_confirms(self) -> None:
+        confirm = core.decode(replies.sent(7, TIME, 1, 2, is_duplicate=True))
+        self.assertEqual((confirm.confirm, confirm.is_accepted), (7, True))
+        self.assertEqual(confirm.data[0]["duplicate"], True)
+        refused = core.decode(replies.refused("a", TIME, CommandError(Code.TOO_LARGE, "an item")))
+        self.assertEqual((refused.confirm, refused.is_accepted), ("a", False))
+        self.assertEqual(refused.response_text, "Too large: an item")
+
+    def test_refusals(self) -> None:
+        refusal = core.decode(replies.error(TIME, CommandError(Code.UNKNOWN_DELIVERY, "3"), None))
+        self.assertEqual((refusal.response_code, refusal.response_text), ("07", "Unknown delivery: 3"))
+
+    def test_numbered(self) -> None:
+        for is_redelivered in (False, True):
+            event = core.decode(replies.numbered(replies.waiting("sms", [b"1"]), 17, is_redelivered))
+            self.assertEqual((event.number, event.is_redelivered), (17, is_redelivered))
+        event = delivery("sms", b"[1]")
+        self.assertEqual((event.number, event.is_redelivered), (None, False))
+
+    def test_a_sender_s_own_field_is_no_number(self) -> None:
+        for own in (b'"x"', b"[]", b"1.5", b"-1", b"1" * 5_000):
+            payload = b'{"command":"send-message","channel":"c","data":[1],"delivery":%s}' % own
+            self.assertIsNone(core.decode(payload).number)
+            self.assertEqual(core.decode(replies.numbered(payload, 17, False)).number, 17)
+
     def test_what_is_not_known_is_passed_over(self) -> None:
         for payload in (
             b"",
             b"\xff",
             b"[]",
-            b'{"command":"error","response_code":"03"}',
             b'{"command":"connect"}',
+            b'{"command":"news"}',
         ):
             self.assertIsNone(core.decode(payload))
 
@@ -142,6 +117,22 @@ class ReceiptTests(SynchronousTestCase):
         for _ in range(3):
             self.receipts.answered()
         self.assertEqual((self.receipts.is_settled, self.receipts.certain), (True, 0))
+
+
+class ConfirmedReceiptTests(SynchronousTestCase):
+    def test_confirms_make_certain_and_pings_nothing(self) -> None:
+        receipts = core.Receipts()
+        for _ in range(3):
+            receipts.frame_sent()
+        receipts.ping_sent()
+        receipts.answered()
+        receipts.confirmed(is_accepted=True)
+        receipts.confirmed(is_accepted=False)
+        receipts.answered()
+        self.assertEqual((receipts.certain, receipts.refused, receipts.is_settled), (1, 1, True))
+        self.assertFalse(receipts.is_complete)
+        receipts.confirmed(is_accepted=True)
+        self.assertTrue(receipts.is_complete)
 
 
 class BackoffTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support_client import RecordingConnection
 from tests.support_protocol import Connection, Transport, World
 from wsmb import frames
-from wsmb.client import core
+from wsmb.client import commands, core
 from wsmb.client.target import Target
 from wsmb.client.twisted import SILENCE_TICKS, TICK_S, ClientFactory, describe
 
@@ -121,10 +121,10 @@ class OpeningTests(ClientTestCase):
 class TalkTests(ClientTestCase):
     def test_there_and_back(self) -> None:
         self.open()
-        self.protocol.send(core.receive_message("sms"))
+        self.protocol.send(commands.receive_message("sms"))
         self.exchange()
         sender = self.world.greeted()
-        sender.protocol.session.frames_received([core.send_message("sms", b'{"a": 1}')])
+        sender.protocol.session.frames_received([commands.send_message("sms", b'{"a": 1}')])
         self.exchange()
         self.assertEqual(self.conversation.events[-1].lines(), [b'{"a":1}'])
 
@@ -138,7 +138,7 @@ class TalkTests(ClientTestCase):
         self.open()
         self.broker.lose()
         self.transport.loseConnection()
-        self.protocol.send(core.PING)
+        self.protocol.send(commands.PING)
         self.assertEqual(self.conversation.losses, [core.Loss("ws://broker:8888/: closed by the broker")])
 
     def test_close_code(self) -> None:
@@ -154,7 +154,7 @@ class TalkTests(ClientTestCase):
     def test_abort_drops_what_came_and_answers_no_ping(self) -> None:
         self.open()
         self.conversation.received = lambda event: self.protocol.abort()
-        message = frames.text_frame(core.send_message("c", b"1"))
+        message = frames.text_frame(commands.send_message("c", b"1"))
         self.protocol.dataReceived(message + frames.ping_frame(b"x"))
         self.assertEqual((self.transport.value(), self.transport.aborted), (b"", True))
 

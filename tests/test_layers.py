@@ -58,6 +58,7 @@ PURE = {
     "user_files",
     "config",
     "store.memory",
+    "client.commands",
     "client.core",
     "client.target",
     "bench.load",

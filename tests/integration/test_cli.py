@@ -82,6 +82,20 @@ class SendAndReceiveTests(CommandCase):
         self.assert_sent(broker, "sms", stdin="".join(f"{number}\n" for number in numbers))
         self.assertEqual(self.receives(broker, MANY, "sms"), list(numbers))
 
+    def test_a_command_that_is_repeated_sends_nothing_twice(self) -> None:
+        broker = self.broker(database="memory:", keep_data="true")
+        argv = ("send", "sms", "--message-id", "x" * 50)
+        status, lines, errors = self.wsmb(broker.port, *argv, stdin="1\n" * 3)
+        self.assertEqual((status, lines, errors), (0, [], []))
+        self.assertEqual(self.wsmb(broker.port, *argv, stdin="1\n" * 3), (0, [], []))  # not sent again
+        self.assertEqual(self.receives(broker, 3, "sms"), [1, 1, 1])
+
+    def test_what_is_too_old_is_not_delivered(self) -> None:
+        broker = self.broker(database="memory:", keep_data="true")
+        self.assert_sent(broker, "sms", "--ttl", "0.01", "1")
+        self.assert_sent(broker, "sms", "--ttl", "1000", "2")
+        self.assertEqual(self.receives(broker, 1, "sms"), [2])
+
     def test_text_and_a_bad_line(self) -> None:
         broker = self.broker(database="memory:", keep_data="true")
         self.assert_sent(broker, "sms", "--text", 'say "hi"')

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wsmb import frames
-from wsmb.client import core
+from wsmb.client import commands
 
 _TEXT, _BINARY, _PONG = 0x81, 0x82, 0x8A
 _KEY = "d3NtYi1iZW5jaC1rZXktMQ=="
@@ -47,7 +47,7 @@ class WsmbDialect:
     def __init__(self, number_of_receiver: int | None = None) -> None:
         self._mask = secrets.token_bytes(4)
         self._limit = number_of_receiver
-        self.ping = self._frame(core.PING)
+        self.ping = self._frame(commands.PING)
 
     def hello(self) -> bytes:
         """A ping as the first frame: its answer is the greeting."""
@@ -55,7 +55,7 @@ class WsmbDialect:
 
     def receive(self, channels: Sequence[str]) -> bytes:
         """`receive-message`."""
-        return b"".join(self._frame(core.receive_message(channel)) for channel in channels)
+        return b"".join(self._frame(commands.receive_message(channel)) for channel in channels)
 
     def publish(self, channel: str, body: bytes) -> bytes:
         """`send-message`."""

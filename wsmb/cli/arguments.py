@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from wsmb.client.core import check_channel
+from wsmb.client.commands import check_channel
 from wsmb.client.target import Target, TargetError, default_channel, find_target
 
 DONE, FAILED, USAGE = 0, 1, 2

@@ -19,7 +19,7 @@ from wsmb.bench.results import Round, summary, table
 from wsmb.bench.rounds import OneRound
 from wsmb.cli import arguments as common
 from wsmb.cli.arguments import DONE, FAILED
-from wsmb.client.core import check_channel
+from wsmb.client.commands import check_channel
 from wsmb.client.target import Target
 
 DESCRIPTION = """\

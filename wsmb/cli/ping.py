@@ -9,7 +9,8 @@ from typing import Any
 
 from wsmb.cli import arguments as common
 from wsmb.cli.arguments import DONE, FAILED
-from wsmb.client.core import PING, Answer, Connection, Event, Loss
+from wsmb.client.commands import PING
+from wsmb.client.core import Answer, Connection, Event, Loss
 
 DESCRIPTION = """\
 Ask the broker whether it is well, with its store if it keeps messages, and print the time stamp of its

@@ -9,13 +9,13 @@ from typing import Any
 from wsmb.cli import arguments as common
 from wsmb.cli.arguments import DONE, FAILED
 from wsmb.cli.output import Output, OutputInterrupted
+from wsmb.client.commands import receive_message
 from wsmb.client.core import (
     Answer,
     Connection,
     Delivery,
     Event,
     Loss,
-    receive_message,
     with_channel,
 )
 

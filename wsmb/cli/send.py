@@ -10,18 +10,26 @@ from typing import Any
 from wsmb.cli import arguments as common
 from wsmb.cli.lines import InputReader, Lines
 from wsmb.cli.sending import GivenFrames, Sending
-from wsmb.client.core import json_item, send_message, text_item
+from wsmb.client.commands import check_message_id, json_item, send_message, text_item
 
 DESCRIPTION = """\
 Send each ITEM, a JSON value, to CHANNEL; without ITEM the lines of standard input, a JSON value each
-(empty lines are passed over). Done means that the broker has carried all of it out."""
+(empty lines are passed over). Done means that the broker has confirmed all of it: it has committed each
+item to its database, or handed it to receivers (or there was nobody, on a channel that is not kept). Of
+what it has refused, the number of the line or ITEM is said, and why."""
 
 EXAMPLE = """\
   wsmb send sms '{"receiver":"0812","message":"hello"}'
-  wsmb send --text log < /var/log/syslog"""
+  wsmb send --text log < /var/log/syslog
+  wsmb send sms --ttl 300 --message-id otp-4711 '{"receiver":"0812","message":"your code is 123456"}'"""
+
+NUMBER_CHARS = 14
+"""Of what is put behind --message-id where there may be several items: a colon and a number."""
 
 Encode = Callable[[bytes], bytes]
 """What an item is as JSON; raises ValueError."""
+Frame = Callable[[int, bytes], bytes]
+"""The command that sends the item of that number."""
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -30,17 +38,29 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     channel = common.channels(arguments.words[:1], environ)[0]
     encode = text_item if arguments.text else json_item
     items = [_given(word, place, encode) for place, word in enumerate(arguments.words[1:], 1)]
+    _check_message_id(arguments.message_id, is_one=len(items) == 1)
     target = common.target(arguments, environ)
     if not items and sys.stdin is None:
         raise common.UsageError("no ITEM, and standard input is closed")
 
-    def frame(item: bytes) -> bytes:
-        return send_message(channel, item, arguments.number_of_receiver)
+    def frame(number: int, item: bytes) -> bytes:
+        message_id = arguments.message_id
+        if message_id is not None and len(items) != 1:
+            message_id = f"{message_id}:{number}"
+        return send_message(
+            channel,
+            item,
+            arguments.number_of_receiver,
+            confirm=number,
+            message_id=message_id,
+            ttl_s=arguments.ttl,
+        )
 
     def make(console: Any, reactor: Any) -> Sending:
-        sending = Sending(console.say, console.finish, reactor, arguments.timeout)
+        noun = "ITEM" if items else "line"
+        sending = Sending(console.say, console.finish, reactor, arguments.timeout, noun)
         if items:
-            sending.source = GivenFrames([frame(item) for item in items], sending)
+            sending.source = GivenFrames([frame(*one) for one in enumerate(items, 1)], sending)
         else:
             sending.source = line_source(reactor, sys.stdin.fileno(), sending, encode, frame)
         return sending
@@ -61,6 +81,18 @@ def _parser() -> common.Parser:
         help="how many receivers get each item; 0 is all (default: as the broker is set)",
     )
     parser.add_argument(
+        "--ttl",
+        type=common.seconds,
+        metavar="SECONDS",
+        help="what has not been delivered after so long is not delivered any more",
+    )
+    parser.add_argument(
+        "--message-id",
+        metavar="ID",
+        help="what the same user has sent under this id before is not sent again for ten minutes, so that a"
+        " command whose end is not known can be repeated; with several items, the ids are ID:1, ID:2, ...",
+    )
+    parser.add_argument(
         "--timeout",
         type=common.seconds,
         default=30.0,
@@ -69,6 +101,17 @@ def _parser() -> common.Parser:
     )
     parser.add_target()
     return parser
+
+
+def _check_message_id(message_id: str | None, *, is_one: bool) -> None:
+    if message_id is None:
+        return
+    try:
+        check_message_id(message_id)
+        check_message_id(message_id if is_one else message_id + "x" * NUMBER_CHARS)
+    except ValueError as error:
+        room = "" if is_one else f", {NUMBER_CHARS} of them for the number of each item"
+        raise common.UsageError(f"--message-id: {error}{room}") from None
 
 
 def _given(word: str, place: int, encode: Encode) -> bytes:
@@ -81,9 +124,7 @@ def _given(word: str, place: int, encode: Encode) -> bytes:
         raise common.UsageError(f"ITEM {place} is {error}; nothing was sent{remedy}") from None
 
 
-def line_source(
-    reactor: Any, descriptor: int, sending: Sending, encode: Encode, frame: Callable[[bytes], bytes]
-) -> InputReader:
+def line_source(reactor: Any, descriptor: int, sending: Sending, encode: Encode, frame: Frame) -> InputReader:
     """The lines of `descriptor` as a source of frames; a bad one is skipped."""
     lines = Lines()
 
@@ -94,7 +135,7 @@ def line_source(
         if not line.strip():
             return
         try:
-            sending.take(frame(encode(line.removesuffix(b"\r"))))
+            sending.take(frame(number, encode(line.removesuffix(b"\r"))))
         except ValueError:
             expected = "UTF-8" if encode is text_item else "JSON"
             sending.skip(f"line {number} is not {expected}; it was not sent")

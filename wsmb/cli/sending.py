@@ -1,4 +1,7 @@
-"""What `wsmb send` says: frames, pings between them, and how much of it is certain in the end."""
+"""What `wsmb send` says: frames, pings between them, and how much of it is certain in the end.
+
+The pings are for the original broker, which gives no confirms (see Receipts).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from wsmb.cli.arguments import DONE, FAILED
-from wsmb.client.core import PING, Answer, Connection, Event, Loss, Receipts
+from wsmb.client.commands import PING
+from wsmb.client.core import Answer, Confirm, Connection, Event, Loss, Receipts, Refusal
 
 FRAMES_A_PING = 1_000
+REASON_S = 1.0
+"""How long a broker that confirms may take to say what it has refused."""
 
 
 class Source(Protocol):
@@ -54,21 +60,30 @@ class Sending:
     """Sends frames over one connection, and finishes when the broker has carried them out.
 
     `timeout_s` bounds the way to the first connection, and then the wait for each answer at the end.
+    What was refused is said by the number that its frame wants to be confirmed as; `noun` goes before it.
     """
 
     def __init__(
-        self, say: Callable[[str], None], finish: Callable[..., None], clock: Any, timeout_s: float
+        self,
+        say: Callable[[str], None],
+        finish: Callable[..., None],
+        clock: Any,
+        timeout_s: float,
+        noun: str = "line",
     ) -> None:
         self.source: Source
+        self._noun = noun
         self._say = say
         self._finish_run = finish
         self._clock = clock
         self._timeout_s = timeout_s
         self._timer: Any = None
+        self._too_late: Callable[[], None] | None = None
         self._connection: Connection | None = None
         self._receipts = Receipts()
         self._has_ended = False
         self._bad = 0
+        self._is_rejected = False
         self._last_reason = ""
 
     # From the source
@@ -117,20 +132,42 @@ class Sending:
             self.source.resumeProducing()
 
     def received(self, event: Event) -> None:
-        """An answer has come, and perhaps it was the last."""
-        if isinstance(event, Answer):
-            self._receipts.answered()
+        """A confirm or an answer has come, and perhaps it was the last."""
+        if isinstance(event, Confirm):
+            self._receipts.confirmed(is_accepted=event.is_accepted)
             if not event.is_accepted:
-                self._finish(FAILED, f"the broker has refused it ({event.response_code}){self._certainty()}")
-            elif self._has_ended:
-                self._wait(self._unanswered)
-                self._settle()
+                self.skip(f"{self._noun} {event.confirm} was refused: {event.response_text}")
+            self._go_on()
+        elif isinstance(event, Answer):
+            self._answered(event)
+        elif isinstance(event, Refusal):
+            self.skip(f"the broker has refused something: {event.response_text}")
+
+    def _answered(self, answer: Answer) -> None:
+        if self._is_rejected and not self._receipts.has_confirms:
+            self._rejected()
+            return
+        self._receipts.answered()
+        if answer.is_accepted or self._receipts.has_confirms:
+            self._go_on()
+        else:
+            self._is_rejected = True
+            self._wait(self._rejected, REASON_S)
+
+    def _go_on(self) -> None:
+        if self._has_ended:
+            self._wait(self._unanswered)
+            self._settle()
+        elif self._timer is not None:
+            self._stop_waiting()
 
     def lost(self, loss: Loss) -> None:
         """A connection has ended, or was not made. Once something was sent, that is the end."""
         self._last_reason = loss.reason
         if loss.is_refusal:
             self._finish(FAILED, loss.reason)
+        elif self._is_rejected and not self._receipts.has_confirms:
+            self._rejected()
         elif self._receipts.sent:
             self._finish(FAILED, f"the connection broke ({loss.reason}){self._certainty()}")
         elif self._connection is not None:
@@ -145,7 +182,14 @@ class Sending:
     # The end
 
     def _settle(self) -> None:
-        if self._receipts.is_settled:
+        receipts = self._receipts
+        if not receipts.is_settled:
+            return
+        if self._is_rejected and not receipts.has_confirms:
+            self._rejected()
+        elif not receipts.is_complete:
+            self._finish(FAILED, f"not all was confirmed{self._certainty()}")
+        else:
             self._finish(FAILED if self._bad else DONE)
 
     def _finish(self, status: int, line: str = "") -> None:
@@ -157,13 +201,26 @@ class Sending:
     def _certainty(self) -> str:
         return f": {self._receipts.certain} of {self._receipts.sent} items sent were certainly carried out"
 
-    def _wait(self, too_late: Callable[[], None]) -> None:
-        self._stop_waiting()
-        self._timer = self._clock.callLater(self._timeout_s, too_late)
+    def _wait(self, too_late: Callable[[], None], seconds: float | None = None) -> None:
+        seconds = self._timeout_s if seconds is None else seconds
+        if self._timer is not None and self._too_late == too_late:
+            self._timer.reset(seconds)  # one for each confirm would cost more than the confirm
+        else:
+            self._stop_waiting()
+            self._timer, self._too_late = self._clock.callLater(seconds, self._time_is_up), too_late
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._too_late is not None:
+            self._too_late()
 
     def _stop_waiting(self) -> None:
-        if self._timer is not None and self._timer.active():
+        if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+
+    def _rejected(self) -> None:
+        self._finish(FAILED, f"the broker has refused it (01){self._certainty()}")
 
     def _unreached(self) -> None:
         self._finish(

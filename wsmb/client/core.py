@@ -1,4 +1,4 @@
-"""What a client says and hears, without any I/O: commands out, events in, receipts, back-off."""
+"""What a client hears, without any I/O: events, what they make certain, back-off."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Protocol
 import msgspec
 
 from wsmb import wire
-from wsmb.errors import Code, CommandError
+from wsmb.errors import Code
 
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
+MAX_DIGITS = 19
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
-
-PING = b'{"command":"ping","channel":"","data":[]}'
 
 
 class Answer(msgspec.Struct, tag_field="command", tag="connect", frozen=True):
@@ -40,18 +39,62 @@ class Answer(msgspec.Struct, tag_field="command", tag="connect", frozen=True):
         return str(self.data[0].get("time_stamp", "")) if self.data else ""
 
 
+class Confirm(msgspec.Struct, tag_field="command", tag="confirm", frozen=True):
+    """The answer to a command that asked for one.
+
+    `{"command":"confirm","confirm":7,"response_code":"00","response_text":"Accepted","data":[…]}`.
+    """
+
+    confirm: str | int
+    response_code: str
+    response_text: str = ""
+    data: list[dict[str, object]] = []
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the command was carried out."""
+        return self.response_code == Code.ACCEPTED.number
+
+
+class Refusal(msgspec.Struct, tag_field="command", tag="error", frozen=True):
+    """A command that asked for no confirm was not carried out.
+
+    `{"command":"error","response_code":"07","response_text":"Unknown delivery: 3","data":[…]}`.
+    """
+
+    response_code: str
+    response_text: str = ""
+
+
 class Delivery(msgspec.Struct, tag_field="command", tag="send-message", frozen=True):
-    """`{"command":"send-message","channel":"sms","data":[…]}`; `data` stays the bytes that came."""
+    """`{"command":"send-message","channel":"sms","data":[…],"delivery":17,"redelivered":true}`.
+
+    The last two are there only if asked for. A sender may have put in fields of the same names, with
+    anything in them; those of the broker come last, and the last ones count.
+    """
 
     channel: str | int
     data: msgspec.Raw
+    delivery: msgspec.Raw = msgspec.Raw()
+    redelivered: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def number(self) -> int | None:
+        """By which to acknowledge it; None if it is not to be acknowledged."""
+        raw = bytes(self.delivery)
+        return int(raw) if raw.isdigit() and len(raw) < MAX_DIGITS else None
+
+    @property
+    def is_redelivered(self) -> bool:
+        """Whether this is not the first try."""
+        return bytes(self.redelivered) == b"true"
 
     def lines(self) -> list[bytes]:
         """The items, each as compact JSON without a line break; what they say is not touched."""
         return [msgspec.json.format(item, indent=-1) for item in wire.items(self.data)]
 
 
-Event = Answer | Delivery
+Event = Answer | Confirm | Refusal | Delivery
 
 _decode_event = msgspec.json.Decoder(Event).decode
 
@@ -95,47 +138,9 @@ class Conversation(Protocol):
         """A connection has ended, or was not made. The client goes on to try."""
 
 
-def send_message(channel: str, item: bytes, number_of_receiver: int | None = None) -> bytes:
-    """The command that sends the one `item`, which is JSON."""
-    limit = b"" if number_of_receiver is None else b',"number_of_receiver":%d' % number_of_receiver
-    return b'{"command":"send-message","channel":%s,"data":[%s]%s}' % (_encode(channel), item, limit)
-
-
-def receive_message(channel: str) -> bytes:
-    """The command that asks for what is sent to `channel`."""
-    return b'{"command":"receive-message","channel":%s}' % _encode(channel)
-
-
 def with_channel(channel: str | int, line: bytes) -> bytes:
     """One item together with the channel that it came on."""
     return b'{"channel":%s,"data":%s}' % (_encode(str(channel)), line)
-
-
-def text_item(text: bytes) -> bytes:
-    """Plain text as the JSON string that says it. Raises UnicodeDecodeError for what is not UTF-8."""
-    return _encode(text.decode())
-
-
-def json_item(text: bytes) -> bytes:
-    """`text` as one item, its bytes as they are. Raises ValueError for what is not one JSON value."""
-    try:
-        # msgspec looks inside no raw value for broken UTF-8.
-        text.decode()
-        msgspec.json.decode(text, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ValueError("not JSON") from None
-    return text.strip()
-
-
-def check_channel(channel: str) -> str:
-    """`channel`, if it is the name of one. Raises ValueError, which says why not."""
-    try:
-        channel.encode()
-        return wire.channel_name(channel)
-    except CommandError as error:
-        raise ValueError(error.detail) from None
-    except UnicodeEncodeError:
-        raise ValueError("a channel name that is not UTF-8") from None
 
 
 def decode(payload: bytes) -> Event | None:
@@ -150,13 +155,18 @@ def decode(payload: bytes) -> Event | None:
 class Receipts:
     """Which of the frames sent over one connection the broker has certainly carried out.
 
-    The first answer is the greeting; each further one belongs to a ping, and stands behind all that
-    was sent before that ping. No ping may be the first frame: its answer would be the greeting.
+    Each frame asks for a confirm. The original broker knows none. There the first answer is the
+    greeting; each further one belongs to a ping, and stands behind all that was sent before that ping.
+    No ping may be the first frame: its answer would be the greeting. Confirms come before the answer to
+    a later ping, so that one answered without any before it shows what kind of broker it is.
     """
 
     def __init__(self) -> None:
         self.sent = 0
         self.certain = 0
+        self.refused = 0
+        self.has_confirms = False
+        """Whether the broker confirms, as far as is known."""
         self._greeted = False
         self._pings: deque[int] = deque()
 
@@ -168,18 +178,33 @@ class Receipts:
         """A ping went out."""
         self._pings.append(self.sent)
 
+    def confirmed(self, *, is_accepted: bool) -> None:
+        """A frame was carried out, or refused."""
+        self.has_confirms = True
+        if is_accepted:
+            self.certain += 1
+        else:
+            self.refused += 1
+
     def answered(self) -> None:
         """An answer has come."""
         if not self._greeted:
             # On a slow line it may be older than the first frame, so that it makes nothing certain.
             self._greeted = True
         elif self._pings:
-            self.certain = self._pings.popleft()
+            behind = self._pings.popleft()
+            if not self.has_confirms:
+                self.certain = behind
 
     @property
     def is_settled(self) -> bool:
         """Whether no answer is missing."""
         return self._greeted and not self._pings
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is known of each frame what has become of it."""
+        return self.certain + self.refused == self.sent
 
 
 class Backoff:
