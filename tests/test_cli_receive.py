@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,14 +15,17 @@ from tests.support_client import (
     REJECTED,
     RecordingConnection,
     RecordingConsole,
+    confirm,
     delivery,
+    numbered,
 )
 from wsmb.cli.output import Output, OutputInterrupted
 from wsmb.cli.ping import Pinging
-from wsmb.cli.receive import PROOF_S, Receiving
+from wsmb.cli.receiving import CONFIRM_S, MOST_GIVEN_BACK, PROOF_S, Receiving
+from wsmb.client.core import Refusal
 
 
-class ReceivingTests(SynchronousTestCase):
+class ReceivingTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.console = RecordingConsole()
@@ -34,13 +38,17 @@ class ReceivingTests(SynchronousTestCase):
             raise self.failing
         self.written.append(data)
 
-    def receive(self, *channels: str, count: int | None = None, with_channel: bool = False) -> Receiving:
+    def receive(self, *channels: str, **options: Any) -> Receiving:
         receiving = Receiving(
-            channels, self.write, self.console.say, self.console.finish, self.clock, count, with_channel
+            channels, self.write, self.console.say, self.console.finish, self.clock, **options
         )
         receiving.start()
         receiving.opened(self.connection)
         return receiving
+
+
+class ReceivingTests(ReceivingTestCase):
+    """Without acknowledgements, and where the broker knows none."""
 
     def test_asks_for_each_channel(self) -> None:
         self.receive("a", "b")
@@ -135,6 +143,122 @@ class ReceivingTests(SynchronousTestCase):
         self.receive("a").received(delivery("a", b"[1]"))
         self.assertEqual(self.console.ends, [(1, "standard output: No space left on device")])
         self.assertTrue(self.connection.aborted)
+
+
+class AcknowledgingTests(ReceivingTestCase):
+    def acking(self, count: int | None = None) -> Receiving:
+        return self.receive("a", count=count, prefetch=1 if count else 64)
+
+    def said(self) -> list[dict[str, object]]:
+        """What was said since the last call."""
+        said, self.connection.sent = self.connection.sent, []
+        return said
+
+    def test_asks_for_acknowledgements(self) -> None:
+        self.acking()
+        self.assertEqual(
+            self.said()[0], {"command": "receive-message", "channel": "a", "ack": True, "prefetch": 64}
+        )
+        self.receive("a")
+        self.assertEqual(self.said(), [{"command": "receive-message", "channel": "a"}])
+
+    def test_acknowledged_once_written(self) -> None:
+        receiving = self.acking()
+        self.said()
+        receiving.received(numbered("a", b"[1,2]", 17, is_redelivered=True))
+        self.assertEqual(
+            (self.written, self.said()), ([b"1\n2\n"], [{"command": "ack-message", "delivery": [17]}])
+        )
+
+    def test_not_acknowledged_if_not_written(self) -> None:
+        for error, status in ((BrokenPipeError(), 0), (OutputInterrupted(), 0), (OSError(28, "full"), 1)):
+            self.setUp()
+            receiving = self.acking()
+            self.said()
+            self.failing = error
+            receiving.received(numbered("a", b"[1]", 17))
+            self.assertEqual((self.said(), self.connection.aborted), ([], True))
+            self.assertEqual(self.console.ends[0][0], status)
+
+    def test_what_has_no_number_is_not_acknowledged(self) -> None:
+        receiving = self.acking()
+        self.said()
+        receiving.received(delivery("a", b"[1]"))
+        self.assertEqual((self.written, self.said()), ([b"1\n"], []))
+
+    def test_nothing_is_acknowledged_that_was_not_to_be(self) -> None:
+        receiving = self.receive("a")
+        self.said()
+        receiving.received(numbered("a", b"[1]", 17))
+        self.assertEqual((self.written, self.said()), ([b"1\n"], []))
+
+    def test_late_is_said_once(self) -> None:
+        receiving = self.acking()
+        for _ in range(2):
+            receiving.received(Refusal("07", "Unknown delivery: 17"))
+        self.assertEqual((len(self.console.lines), self.console.ends), (1, []))
+        self.assertIn("Unknown delivery: 17", self.console.lines[0])
+
+    def test_any_other_refusal_is_the_end(self) -> None:
+        self.acking().received(Refusal("03", "Forbidden: a"))
+        self.assertEqual(self.console.ends, [(1, "the broker has refused it: Forbidden: a")])
+
+    # --count
+
+    LAST = ({"command": "leave-channel", "channel": "a"},)
+
+    def test_the_last_is_acknowledged_after_leaving(self) -> None:
+        receiving = self.acking(count=2)
+        receiving.received(numbered("a", b"[1]", 1))
+        self.said()
+        receiving.received(numbered("a", b"[2]", 2))
+        ack = {"command": "ack-message", "delivery": [2], "confirm": "last"}
+        self.assertEqual((self.said(), self.console.ends), ([*self.LAST, ack], []))
+        receiving.received(numbered("a", b"[3]", 3))
+        self.assertEqual((self.written, self.said()), ([b"1\n", b"2\n"], []))
+        receiving.received(confirm("last"))
+        self.assertEqual(self.console.ends, [(0, "")])
+
+    def test_the_last_confirm_is_not_waited_for_for_ever(self) -> None:
+        self.acking(count=1).received(numbered("a", b"[1]", 1))
+        self.clock.advance(CONFIRM_S)
+        self.assertEqual(self.console.ends, [(0, "")])
+
+    def test_too_many_are_given_back_and_come_one_by_one(self) -> None:
+        receiving = self.acking(count=2)
+        self.said()
+        for number, data in ((1, b"[1,2,3]"), (2, b"[4]")):
+            receiving.received(numbered("a", data, number))
+            self.assertEqual(self.said(), [{"command": "reject-message", "delivery": [number]}])
+        self.assertEqual(self.written, [])
+        receiving.received(numbered("a", b"[1]", 3, is_redelivered=True))
+        self.assertEqual(self.said(), [{"command": "ack-message", "delivery": [3]}])
+        receiving.received(numbered("a", b"[2]", 4, is_redelivered=True))
+        self.assertEqual((self.written, len(self.said())), ([b"1\n", b"2\n"], 2))
+
+    def test_what_comes_again_as_a_whole_is_printed_in_part_and_left_to_others(self) -> None:
+        receiving = self.acking(count=2)
+        receiving.received(numbered("a", b"[1,2,3]", 1))
+        self.said()
+        receiving.received(numbered("a", b"[1,2,3]", 2, is_redelivered=True))
+        reject = {"command": "reject-message", "delivery": [2], "confirm": "last"}
+        self.assertEqual((self.written, self.said()), ([b"1\n2\n"], [*self.LAST, reject]))
+        receiving.received(confirm("last"))
+        self.assertEqual(self.console.ends, [(0, "")])
+
+    def test_not_everything_is_given_back_for_ever(self) -> None:
+        receiving = self.acking(count=1)
+        for number in range(MOST_GIVEN_BACK + 1):
+            self.said()
+            receiving.received(numbered("a", b"[%d,0]" % number, number))
+        self.assertEqual(self.written, [b"3\n"])
+
+    def test_given_back_and_taken_by_others(self) -> None:
+        receiving = self.acking(count=1)
+        receiving.received(numbered("a", b"[1,2]", 1))
+        for number in range(2, MOST_GIVEN_BACK + 2):
+            receiving.received(numbered("a", b"[%d]" % number, number))
+        self.assertEqual(self.written, [b"4\n"])
 
 
 class OutputTests(SynchronousTestCase):

@@ -114,3 +114,11 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise argparse.ArgumentTypeError("a whole number is needed")
     return int(text)
+
+
+def number(text: str) -> int:
+    """A whole number from one, for argparse."""
+    value = count(text)
+    if not 1 <= value <= 10**12:
+        raise argparse.ArgumentTypeError("a whole number from 1 is needed")
+    return value

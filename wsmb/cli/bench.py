@@ -131,19 +131,21 @@ def _size_problem(load: Load, prefix: str) -> str | None:
 def _parser() -> common.Parser:
     parser = common.Parser("wsmb bench", "", DESCRIPTION, EXAMPLE)
     for name, what in (("senders", "S"), ("receivers", "R"), ("channels", "C")):
-        parser.add_argument(f"--{name}", type=_number, default=1, metavar=what, help="how many (default 1)")
+        parser.add_argument(
+            f"--{name}", type=common.number, default=1, metavar=what, help="how many (default 1)"
+        )
     parser.add_argument(
-        "--size", type=_number, default=128, metavar="BYTES", help="of a message's JSON (default 128)"
+        "--size", type=common.number, default=128, metavar="BYTES", help="of a message's JSON (default 128)"
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--messages", type=_number, metavar="N", help="send so many in all")
+    length.add_argument("--messages", type=common.number, metavar="N", help="send so many in all")
     length.add_argument(
         "--seconds", type=common.seconds, metavar="S", help=f"send for so long (default {DEFAULT_SECONDS:g})"
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
         "--window",
-        type=_number,
+        type=common.number,
         default=256,
         metavar="N",
         help="at most so many messages in flight for each sender (default 256); 1 is one at a time",
@@ -161,7 +163,9 @@ def _add_further(parser: common.Parser) -> None:
         metavar="N",
         help="how many receivers get each message; 0 is all (default: as the broker is set, taken for all)",
     )
-    parser.add_argument("--rounds", type=_number, default=1, metavar="N", help="and the median (default 1)")
+    parser.add_argument(
+        "--rounds", type=common.number, default=1, metavar="N", help="and the median (default 1)"
+    )
     parser.add_argument(
         "--channel", default="bench", metavar="PREFIX", help="of channel names (default bench)"
     )
@@ -175,15 +179,8 @@ def _add_further(parser: common.Parser) -> None:
     )
 
 
-def _number(text: str) -> int:
-    number = common.count(text)
-    if not 1 <= number <= 10**12:
-        raise argparse.ArgumentTypeError("a whole number from 1 is needed")
-    return number
-
-
 def _rate(text: str) -> float:
     try:
-        return float(_number(text))
+        return float(common.number(text))
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError("a whole number of messages a second is needed") from None

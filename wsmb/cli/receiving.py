@@ -1,0 +1,194 @@
+"""What `wsmb receive` does with what comes: print, then acknowledge; or leave it to the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wsmb.cli.arguments import DONE, FAILED
+from wsmb.cli.output import OutputInterrupted
+from wsmb.client.commands import ack_message, leave_channel, receive_message, reject_message
+from wsmb.client.core import (
+    Answer,
+    Confirm,
+    Connection,
+    Delivery,
+    Event,
+    Loss,
+    Refusal,
+    with_channel,
+)
+from wsmb.errors import Code
+
+PROOF_S = 0.3
+CONFIRM_S = 5.0
+MOST_GIVEN_BACK = 3
+"""Frames in a row that are given back, before what comes is taken as it is."""
+_LAST = "last"
+
+
+class Receiving:
+    """Asks for the channels on each new connection, prints what comes, and acknowledges it.
+
+    `count` is how many items to print, None for no end; `prefetch` how many frames may be on their way,
+    None to acknowledge nothing. A frame without a number (of the original broker) is not acknowledged.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[str],
+        write: Callable[[bytes], None],
+        say: Callable[[str], None],
+        finish: Callable[..., None],
+        clock: Any,
+        *,
+        count: int | None = None,
+        with_channel: bool = False,
+        prefetch: int | None = None,
+    ) -> None:
+        self._channels = channels
+        self._write = write
+        self._say = say
+        self._finish = finish
+        self._clock = clock
+        self._left = count
+        self._with_channel = with_channel
+        self._prefetch = prefetch
+        self._connection: Connection | None = None
+        self._was_open = False
+        self._is_lost = False
+        self._was_late = False
+        self._given_back: list[bytes] = []
+
+    def start(self) -> None:
+        """The reactor runs."""
+
+    def opened(self, connection: Connection) -> None:
+        """A connection is open: ask for the channels."""
+        self._connection = connection
+        self._was_open = True
+        if self._is_lost:
+            self._is_lost = False
+            self._say("connected")
+        for channel in self._channels:
+            connection.send(receive_message(channel, prefetch=self._prefetch))
+
+    def received(self, event: Event) -> None:
+        """Items, the greeting, or what is said of acknowledgements."""
+        if isinstance(event, Delivery):
+            self._take(event)
+        elif isinstance(event, Confirm):
+            if event.confirm == _LAST:
+                self._finish(DONE)
+        elif isinstance(event, Refusal):
+            self._refused(event)
+        elif isinstance(event, Answer) and not event.is_accepted:
+            self._finish(FAILED, f"the broker has refused it ({event.response_code})")
+
+    def lost(self, loss: Loss) -> None:
+        """A connection has ended, or was not made: say so once."""
+        self._connection = None
+        if loss.is_refusal and not self._was_open:
+            self._finish(FAILED, loss.reason)
+        elif self._left == 0:
+            self._finish(DONE)
+        elif not self._is_lost:
+            self._is_lost = True
+            what = "connection lost" if self._was_open else "not connected"
+            self._say(f"{what} ({loss.reason}); trying again")
+
+    def interrupted(self) -> None:
+        """A signal, or nobody reads the output any more."""
+        self._finish(DONE)
+
+    # Items
+
+    def _take(self, delivery: Delivery) -> None:
+        number = None if self._prefetch is None else delivery.number
+        if number is None:
+            self._take_unnumbered(delivery)
+            return
+        if self._left == 0:
+            return  # it is not ours any more
+        lines = delivery.lines()
+        if self._is_to_give_back(delivery, len(lines)):
+            self._given_back.append(bytes(delivery.data))
+            self._send(reject_message([number]))
+        elif self._print(delivery, lines):
+            is_whole = self._left is None or self._left >= len(lines)
+            self._count(len(lines))
+            if self._left == 0:
+                self._end(number, is_whole=is_whole)
+            else:
+                self._send(ack_message([number]))
+
+    def _is_to_give_back(self, delivery: Delivery, items: int) -> bool:
+        """Whether to have it again in smaller frames; until these come, newer ones have to wait."""
+        if self._left is None or len(self._given_back) >= MOST_GIVEN_BACK:
+            return False
+        if items > self._left:
+            return bytes(delivery.data) not in self._given_back
+        is_newer = bool(self._given_back) and not delivery.is_redelivered
+        if not is_newer:
+            self._given_back.clear()
+        return is_newer
+
+    def _take_unnumbered(self, delivery: Delivery) -> None:
+        lines = delivery.lines()
+        too_many = self._left is not None and len(lines) > self._left
+        if self._print(delivery, lines):
+            self._count(len(lines))
+            if too_many:
+                # Not to be answered with a pong: it was not taken whole.
+                self._abort()
+                self._finish(DONE)
+            elif self._left == 0:
+                # A broker that asks with a ping whether it has arrived gets its pong.
+                self._clock.callLater(PROOF_S, self._finish, DONE)
+
+    def _print(self, delivery: Delivery, lines: Sequence[bytes]) -> bool:
+        """Print of `lines` what is wanted; whether that went well."""
+        taken = lines if self._left is None else lines[: self._left]
+        if self._with_channel:
+            taken = [with_channel(delivery.channel, line) for line in taken]
+        try:
+            self._write(b"".join(line + b"\n" for line in taken))
+        except (OSError, OutputInterrupted) as error:
+            self._abort()
+            if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                self._finish(FAILED, f"standard output: {error.strerror or error}")
+            else:
+                self._finish(DONE)
+            return False
+        return True
+
+    def _count(self, items: int) -> None:
+        if self._left is not None:
+            self._left = max(0, self._left - items)
+
+    # Acknowledgements
+
+    def _end(self, number: int, *, is_whole: bool) -> None:
+        """Enough was printed: no more frames, then the last acknowledgement."""
+        for channel in self._channels:
+            self._send(leave_channel(channel))
+        self._send((ack_message if is_whole else reject_message)([number], _LAST))
+        self._clock.callLater(CONFIRM_S, self._finish, DONE)
+
+    def _refused(self, refusal: Refusal) -> None:
+        if refusal.response_code != Code.UNKNOWN_DELIVERY.number:
+            self._finish(FAILED, f"the broker has refused it: {refusal.response_text}")
+        elif not self._was_late:
+            self._was_late = True
+            self._say(
+                f"an acknowledgement came too late, so the broker delivers it again (it says"
+                f" {refusal.response_text}); what reads this output is slow: a smaller --prefetch may help"
+            )
+
+    def _send(self, command: bytes) -> None:
+        if self._connection is not None:
+            self._connection.send(command)
+
+    def _abort(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
