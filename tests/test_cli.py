@@ -34,7 +34,7 @@ class MainTests(SynchronousTestCase):
             self.assertIn(word, out)
 
     def test_each_command_has_help_with_an_example(self) -> None:
-        for name in ("send", "receive", "ping"):
+        for name in ("send", "receive", "ping", "dead-letters"):
             status, out, err = self.run_it(name, "--help")
             self.assertEqual((status, err), (0, ""))
             for part in (
@@ -49,7 +49,7 @@ class MainTests(SynchronousTestCase):
         for argv in ((), ("nosuch",), ("--nosuch",)):
             status, out, err = self.run_it(*argv)
             self.assertEqual((status, out, err.count("\n")), (2, "", 1))
-            self.assertIn("send, receive, ping, passwd", err)
+            self.assertIn("send, receive, ping, dead-letters", err)
 
     def test_wrong_usage_is_one_line(self) -> None:
         for argv in (("send", "--timeout", "x"), ("receive",), ("ping", "--url", "x")):

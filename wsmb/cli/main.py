@@ -19,6 +19,7 @@ COMMANDS = {
     "send": "send items to a channel",
     "receive": "print what comes on channels",
     "ping": "ask the broker whether it is well",
+    "dead-letters": "look at what could not be delivered, send it again, or drop it",
     "passwd": "make, change and delete the users of an htpasswd file",
     "bench": "put a load on a broker and measure it",
 }
@@ -29,6 +30,7 @@ examples:
   read -rs WSMB_PASSWORD && export WSMB_PASSWORD
   wsmb receive sms
   wsmb send sms '{"receiver":"0812","message":"hello"}'
+  wsmb dead-letters list sms
   wsmb ping
   wsmb bench --receivers 100
   wsmb passwd users.htpasswd alice
@@ -53,7 +55,7 @@ def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
         from wsmb.cli.arguments import UsageError  # noqa: PLC0415 (`wsmb passwd` starts fast)
 
         try:
-            return int(import_module(f"wsmb.cli.{name}").main(argv, os.environ))
+            return int(import_module(f"wsmb.cli.{name.replace('-', '_')}").main(argv, os.environ))
         except UsageError as error:
             print(f"wsmb {name}: {error}", file=sys.stderr)
             return USAGE
@@ -70,7 +72,7 @@ def _passwd(argv: Sequence[str]) -> int:
 
 
 def _own_options(argv: Sequence[str]) -> int:
-    commands = "\n".join(f"  {name:9} {summary}" for name, summary in COMMANDS.items())
+    commands = "\n".join(f"  {name:13} {summary}" for name, summary in COMMANDS.items())
     parser = ArgumentParser(
         prog="wsmb",
         usage="wsmb COMMAND ...",
