@@ -18,7 +18,7 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian chaos bench bench-memory bench-waiting clean
+.PHONY: run test lint types unit plugin conformance debian chaos bench bench-kept bench-memory bench-waiting clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -65,6 +65,10 @@ bench: $(VENV)/bench
 
 bench-waiting: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m benchmarks.waiting
+
+# About a minute.
+bench-kept: $(VENV)/ready
+	PYTHONPATH=. timeout 170 $(BIN)/python -m benchmarks.kept
 
 bench-memory: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m benchmarks.memory

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import select
+import socket
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsmb import frames
+from wsmb import frames, replies, wire
 from wsmb.bench.dialect import WsmbDialect, client_frame
+from wsmb.bench.ends import ConfirmedSender
 from wsmb.bench.load import Load, Rate, Window, channel_names, dealt, expected
 from wsmb.bench.marks import (
     LEAST_BODY_BYTES,
+    MARK,
     SPARSE_BYTES,
     MarkCounter,
     SampleFinder,
@@ -21,9 +25,11 @@ from wsmb.bench.marks import (
     find_pings,
     is_countable,
 )
+from wsmb.bench.opening import BenchError
 from wsmb.bench.results import AT_LIMIT_LINE, Round, percentile, summary, table
 from wsmb.cli import bench
 from wsmb.cli.arguments import UsageError
+from wsmb.errors import Code, CommandError
 
 ENVIRON = {"WSMB_USER": "qa", "WSMB_PASSWORD": "s3cret"}
 DIALECT = WsmbDialect()
@@ -111,6 +117,19 @@ class MarkTests(SynchronousTestCase):
             self.assertEqual(len(DIALECT._message(CHANNEL, body(DIALECT.body_bytes(CHANNEL, size)))), size)
         self.assertGreaterEqual(DIALECT.body_bytes(CHANNEL, 64), LEAST_BODY_BYTES)
 
+    def test_a_confirm_counts_like_a_message_that_arrives(self) -> None:
+        dialect = WsmbDialect(confirm=True)
+        for size in (128, 70_000):
+            payload = dialect._message(CHANNEL, body(dialect.body_bytes(CHANNEL, size), b"abc"))
+            command = wire.decode(payload)
+            self.assertEqual((len(payload), len(command.confirm)), (size, LEAST_BODY_BYTES))
+            self.assertNotIn(MARK, bytes(command.data))
+            answer = bytearray(
+                frames.text_frame(replies.sent(command.confirm, "T", 0, 1, is_duplicate=False))
+            )
+            self.assertEqual(MarkCounter(size).feed(answer, len(answer)), 1)
+            self.assertEqual(SampleFinder().feed(answer, len(answer)), [b"abc"])
+
     def test_pings(self) -> None:
         ping = frames.ping_frame(b"wsmb")
         for size in (64, 0x89, 0x0489, 0x1089):  # these have the byte of a ping in their header
@@ -126,6 +145,35 @@ class MarkTests(SynchronousTestCase):
         samples.arrived([sample])
         samples.arrived([sample, b"???"])
         self.assertEqual(samples.latencies_s, [1.0, 3.0])
+
+
+class ConfirmedSenderTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        ours, self.broker = socket.socketpair()
+        for one in (ours, self.broker):
+            self.addCleanup(one.close)
+        samples = Samples(lambda: 7.0)
+        self.sender = ConfirmedSender(ours, WsmbDialect(confirm=True), [CHANNEL], 128, samples)
+        self.samples = samples
+
+    def answered(self, *answers: bytes) -> int:
+        self.broker.sendall(b"".join(map(frames.text_frame, answers)))
+        return self.sender.ready(select.EPOLLIN)
+
+    def test_counted_and_timed(self) -> None:
+        self.samples.sent(b"abc", 4.0)
+        confirms = ("|~^abc", "|~xxxx")
+        answers = [replies.sent(confirm, "T", 0, 1, is_duplicate=False) for confirm in confirms]
+        self.assertEqual(self.answered(*answers, replies.greeting(Code.ACCEPTED, "T")), 2)
+        self.assertEqual(self.samples.latencies_s, [3.0])
+
+    def test_refused_even_if_it_comes_in_pieces(self) -> None:
+        refused = frames.text_frame(replies.refused("|~xxxx", "T", CommandError(Code.UNAVAILABLE, "full")))
+        self.broker.sendall(refused[:70])
+        self.sender.ready(select.EPOLLIN)
+        self.broker.sendall(refused[70:])
+        with self.assertRaisesRegex(BenchError, "refused a message: Unavailable: full"):
+            self.sender.ready(select.EPOLLIN)
 
 
 class LoadTests(SynchronousTestCase):
@@ -179,6 +227,11 @@ class ResultTests(SynchronousTestCase):
         self.assertNotIn("p50_us", found["result"])
         self.assertNotIn("latency", table(found))
 
+    def test_confirms(self) -> None:
+        shown = table(summary(Load(receivers=0, confirm=True), [a_round()]))
+        self.assertRegex(shown, "(?s)confirmed +100 a second.* 3 confirms were timed")
+        self.assertNotIn("deliveries", shown)
+
     def test_medians_and_sums(self) -> None:
         found = summary(Load(), [a_round(messages=100 * n, lost=n) for n in (1, 2, 9)])
         self.assertEqual((found["result"]["messages_per_s"], found["result"]["lost"]), (100, 12))
@@ -213,6 +266,10 @@ class ArgumentTests(SynchronousTestCase):
         self.assert_refused("not allowed with", "--window", "1", "--rate", "1")
         self.assert_refused("must be a multiple", "--receivers", "3", "--channels", "2")
         self.assert_refused("must be longer than", "--seconds", "5", "--timeout", "5")
+
+    def test_confirm(self) -> None:
+        self.assert_refused("without receivers", "--confirm", "--receivers", "1")
+        self.assert_refused("at least 79 bytes", "--confirm", "--size", "78")
 
     def test_sizes(self) -> None:
         self.assert_refused("at least 66 bytes", "--size", "65")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,15 @@ class BenchTests(BrokerCase):
         for keep_data in ("true", "always"):
             broker = self.broker(database="memory:", keep_data=keep_data)
             self.assert_counted(broker, 500, 500)
+
+    def test_confirms(self) -> None:
+        broker = self.broker(database="sqlite:///kept.sqlite3", keep_data="true")
+        self.assert_counted(broker, 500, 500, "--confirm")
+        self.assert_counted(broker, 20, 20, "--confirm", "--window", "1")
+        self.assert_counted(broker, 500, 500, "--confirm", "--senders", "3", "--channels", "5")
+        self.assert_counted(broker, 50, 50, "--confirm", "--rate", "5000")
+        with closing(sqlite3.connect(broker.folder / "kept.sqlite3")) as kept:
+            self.assertEqual(kept.execute("SELECT COUNT(*) FROM mq_data").fetchone(), (1_070,))
 
     def test_table_and_file(self) -> None:
         file = Path(self.mktemp()).absolute()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wsmb import frames
+from wsmb.bench.marks import LEAST_BODY_BYTES
 from wsmb.client import commands
 
 _TEXT, _BINARY, _PONG = 0x81, 0x82, 0x8A
@@ -44,9 +45,11 @@ class WsmbDialect:
     is_patient = False
     answer = b'"response_code":"00"'
 
-    def __init__(self, number_of_receiver: int | None = None) -> None:
+    def __init__(self, number_of_receiver: int | None = None, *, confirm: bool = False) -> None:
+        """With `confirm` each message is to be confirmed by the beginning of its body."""
         self._mask = secrets.token_bytes(4)
         self._limit = number_of_receiver
+        self._confirm = confirm
         self.ping = self._frame(commands.PING)
 
     def hello(self) -> bytes:
@@ -67,8 +70,12 @@ class WsmbDialect:
 
     def _message(self, channel: str, body: bytes) -> bytes:
         # Not an array: it leaves room for a time stamp in a message of 64 bytes.
-        limit = b"" if self._limit is None else b',"number_of_receiver":%d' % self._limit
-        return b'{"command":"send-message","channel":"%s","data":"%s"%s}' % (channel.encode(), body, limit)
+        rest = b"" if self._limit is None else b',"number_of_receiver":%d' % self._limit
+        if self._confirm:
+            # The answer repeats it, so that it is counted and timed like a message that arrives.
+            rest += b',"confirm":"%s"' % body[:LEAST_BODY_BYTES]
+            body = body[LEAST_BODY_BYTES:]
+        return b'{"command":"send-message","channel":"%s","data":"%s"%s}' % (channel.encode(), body, rest)
 
     def _frame(self, payload: bytes) -> bytes:
         return client_frame(payload, self._mask)

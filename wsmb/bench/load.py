@@ -36,10 +36,14 @@ class Load:
     """Messages a second, from all senders together."""
     number_of_receiver: int | None = None
     timeout_s: float = 120.0
+    confirm: bool = False
+    """A message has arrived once its sender has been told so; there are no receivers then."""
 
     def problem(self) -> str | None:
         """What is wrong with it, in one line."""
-        if min(self.senders, self.receivers, self.channels, self.window) < 1:
+        if self.confirm and self.receivers:
+            return "--confirm measures without receivers"
+        if min(self.senders, self.receivers + self.confirm, self.channels, self.window) < 1:
             return "at least one sender, receiver and channel, and a window of 1, are needed"
         if self.receivers % self.channels and self.channels % self.receivers:
             return "the number of receivers must be a multiple of that of channels, or the other way round"

@@ -79,14 +79,18 @@ def table(found: dict[str, Any]) -> str:
     result, rounds = found["result"], len(found["rounds"])
     rows = [
         ("messages sent", f"{result['messages_per_s']:,.0f}", "a second"),
-        ("deliveries", f"{result['deliveries_per_s']:,.0f}", "a second"),
+        (
+            "confirmed" if found["load"]["confirm"] else "deliveries",
+            f"{result['deliveries_per_s']:,.0f}",
+            "a second",
+        ),
         *_latency_rows(result),
         ("lost", f"{result['lost']:,.0f}", ""),
         ("duplicated", f"{result['duplicated']:,.0f}", ""),
     ]
     width = max(len(value) for _, value, _ in rows)
     lines = [f"{name:15} {value:>{width}} {unit}".rstrip() for name, value, unit in rows]
-    lines.append(_small_print(result, rounds))
+    lines.append(_small_print(result, rounds, "confirms" if found["load"]["confirm"] else "deliveries"))
     if found["load_generator_at_limit"]:
         lines.append(AT_LIMIT_LINE)
     return "\n".join(lines)
@@ -99,10 +103,10 @@ def _latency_rows(result: dict[str, float]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _small_print(result: dict[str, float], rounds: int) -> str:
+def _small_print(result: dict[str, float], rounds: int, timed: str) -> str:
     of = f"median of {rounds} rounds, each " if rounds > 1 else ""
     return (
         f"{of}{result['messages']:,.0f} messages in {result['elapsed_s']:.2f} s;"
-        f" {result['timed']:,.0f} deliveries were timed;"
+        f" {result['timed']:,.0f} {timed} were timed;"
         f" the load generator used {result['load_cpu']:.0%} of its core"
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from wsmb.bench.connections import Connections, Sender
+from wsmb.bench.connections import Connections
+from wsmb.bench.ends import Sender
 from wsmb.bench.load import Load, expected
 from wsmb.bench.opening import BenchError
 from wsmb.bench.results import Round
@@ -162,11 +163,16 @@ class OneRound:
 
     def _counted(self, elapsed_s: float, cpu_s: float) -> Round:
         load = self._load
+        if load.confirm:
+            return self._round([self._arrived], [self._sent], elapsed_s, cpu_s)
         received = [receiver.received for receiver in self._connections.receivers]
         if load.goes_to_all:
             wanted = expected([sender.sent for sender in self._connections.senders], load)
         else:
             received, wanted = [sum(received)], [self._sent * load.deliveries_a_message]
+        return self._round(received, wanted, elapsed_s, cpu_s)
+
+    def _round(self, received: Sequence[int], wanted: Sequence[int], elapsed_s: float, cpu_s: float) -> Round:
         gaps = [want - got for want, got in zip(wanted, received, strict=True)]
         return Round(
             messages=self._sent,

@@ -26,12 +26,14 @@ DESCRIPTION = """\
 Put a load on a broker over ws:// and measure it: messages and deliveries a second, latency, and what was
 lost or came twice. It sends on channels of its own, PREFIX.<random>.<n>; where the broker keeps messages,
 what no receiver took stays there. Connections are dealt out to the channels in turn. Latency counts from
-when a message was sent, with --rate from when it was due."""
+when a message was sent, with --rate from when it was due. With --confirm nobody receives, and a message
+counts once the broker has confirmed it: that it is on the disk, on a channel that is kept."""
 
 EXAMPLE = """\
   wsmb bench                                    one to one, at most 256 messages in flight
   wsmb bench --window 1                         one at a time
   wsmb bench --receivers 100 --rate 500         one to a hundred, 500 messages a second
+  wsmb bench --confirm                          kept, at most 256 messages not confirmed
   wsmb bench --senders 20 --messages 1000000 --json -"""
 
 LONGEST_MESSAGE_BYTES = 16_777_216
@@ -57,7 +59,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _rounds(arguments: argparse.Namespace, load: Load, target: Target) -> list[Round]:
-    dialect = WsmbDialect(load.number_of_receiver)
+    dialect = WsmbDialect(load.number_of_receiver, confirm=load.confirm)
     there = place(target, dialect, load.timeout_s)
     with (
         progress_bar(sys.stderr, arguments.rounds) as progress,
@@ -89,7 +91,7 @@ def _load(arguments: argparse.Namespace) -> Load:
     seconds = arguments.seconds
     load = Load(
         senders=arguments.senders,
-        receivers=arguments.receivers,
+        receivers=_receivers(arguments),
         channels=arguments.channels,
         size=arguments.size,
         messages=arguments.messages,
@@ -98,11 +100,18 @@ def _load(arguments: argparse.Namespace) -> Load:
         rate=arguments.rate,
         number_of_receiver=arguments.number_of_receiver,
         timeout_s=arguments.timeout,
+        confirm=arguments.confirm,
     )
     problem = load.problem() or _channel_problem(arguments.channel) or _size_problem(load, arguments.channel)
     if problem is not None:
         raise common.UsageError(problem)
     return load
+
+
+def _receivers(arguments: argparse.Namespace) -> int:
+    if arguments.receivers is not None:
+        return int(arguments.receivers)
+    return 0 if arguments.confirm else 1
 
 
 def _channel_problem(prefix: str) -> str | None:
@@ -117,7 +126,7 @@ def _channel_problem(prefix: str) -> str | None:
 
 def _size_problem(load: Load, prefix: str) -> str | None:
     name = channel_names(prefix, _ANY_RUN, load.channels)[0]
-    room = WsmbDialect(load.number_of_receiver).body_bytes(name, load.size)
+    room = WsmbDialect(load.number_of_receiver, confirm=load.confirm).body_bytes(name, load.size)
     if room < LEAST_BODY_BYTES:
         least = load.size - room + LEAST_BODY_BYTES
         return f"--size: a message has at least {least} bytes here (shorter with a shorter --channel)"
@@ -130,7 +139,8 @@ def _size_problem(load: Load, prefix: str) -> str | None:
 
 def _parser() -> common.Parser:
     parser = common.Parser("wsmb bench", "", DESCRIPTION, EXAMPLE)
-    for name, what in (("senders", "S"), ("receivers", "R"), ("channels", "C")):
+    parser.add_argument("--receivers", type=common.number, metavar="R", help="how many (default 1)")
+    for name, what in (("senders", "S"), ("channels", "C")):
         parser.add_argument(
             f"--{name}", type=common.number, default=1, metavar=what, help="how many (default 1)"
         )
@@ -162,6 +172,11 @@ def _add_further(parser: common.Parser) -> None:
         type=common.count,
         metavar="N",
         help="how many receivers get each message; 0 is all (default: as the broker is set, taken for all)",
+    )
+    parser.add_argument(
+        "--confirm",
+        action="store_true",
+        help="without receivers: a message counts once the broker has confirmed it to its sender",
     )
     parser.add_argument(
         "--rounds", type=common.number, default=1, metavar="N", help="and the median (default 1)"
