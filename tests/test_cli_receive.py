@@ -32,10 +32,12 @@ class ReceivingTestCase(SynchronousTestCase):
         self.connection = RecordingConnection()
         self.written: list[bytes] = []
         self.failing: BaseException | None = None
+        self.blocked_s = 0.0
 
     def write(self, data: bytes) -> None:
         if self.failing is not None:
             raise self.failing
+        self.clock.rightNow += self.blocked_s
         self.written.append(data)
 
     def receive(self, *channels: str, **options: Any) -> Receiving:
@@ -192,12 +194,50 @@ class AcknowledgingTests(ReceivingTestCase):
         receiving.received(numbered("a", b"[1]", 17))
         self.assertEqual((self.written, self.said()), ([b"1\n"], []))
 
-    def test_late_is_said_once(self) -> None:
+    def test_late_is_said_once_and_fewer_are_asked_for(self) -> None:
         receiving = self.acking()
-        for _ in range(2):
+        self.said()
+        for _ in range(8):
             receiving.received(Refusal("07", "Unknown delivery: 17"))
+        self.assertEqual([one["prefetch"] for one in self.said()], [32, 16, 8, 4, 2, 1])
         self.assertEqual((len(self.console.lines), self.console.ends), (1, []))
-        self.assertIn("Unknown delivery: 17", self.console.lines[0])
+        self.assertIn("ack_timeout", self.console.lines[0])
+        receiving.lost(BROKEN)
+        receiving.opened(self.connection)
+        self.assertEqual([one["prefetch"] for one in self.said()], [1])
+
+    def test_after_a_write_that_was_blocked_what_was_said_may_leave(self) -> None:
+        receiving = self.acking()
+        self.said()
+        self.blocked_s = 1.0
+        for number in (1, 2, 3):
+            receiving.received(numbered("a", b"[%d]" % number, number))
+        self.assertEqual([one["delivery"] for one in self.said()], [[1]])
+        self.clock.advance(0)
+        self.assertEqual([one["delivery"] for one in self.said()], [[2], [3]])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_what_waits_is_forgotten_with_the_connection(self) -> None:
+        receiving = self.acking()
+        self.blocked_s = 1.0
+        receiving.received(numbered("a", b"[1]", 1))
+        receiving.received(numbered("a", b"[2]", 2))
+        receiving.lost(BROKEN)
+        receiving.opened(self.connection)
+        self.said()
+        self.clock.advance(0)
+        self.assertEqual((self.written, self.said()), ([b"1\n"], []))
+        receiving.received(numbered("a", b"[3]", 1))
+        self.assertEqual(self.written, [b"1\n", b"3\n"])
+
+    def test_nothing_is_written_after_the_end(self) -> None:
+        receiving = self.acking()
+        self.blocked_s = 1.0
+        for number in (1, 2):
+            receiving.received(numbered("a", b"[1]", number))
+        receiving.interrupted()
+        self.clock.advance(0)
+        self.assertEqual(self.written, [b"1\n"])
 
     def test_any_other_refusal_is_the_end(self) -> None:
         self.acking().received(Refusal("03", "Forbidden: a"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from wsmb.errors import Code
 
 PROOF_S = 0.3
 CONFIRM_S = 5.0
+BLOCKED_S = 0.01
 MOST_GIVEN_BACK = 3
 """Frames in a row that are given back, before what comes is taken as it is."""
 _LAST = "last"
@@ -59,6 +61,9 @@ class Receiving:
         self._is_lost = False
         self._was_late = False
         self._given_back: list[bytes] = []
+        self._came: deque[tuple[int, Delivery]] = deque()
+        self._is_waiting = False
+        self._is_over = False
 
     def start(self) -> None:
         """The reactor runs."""
@@ -70,13 +75,21 @@ class Receiving:
         if self._is_lost:
             self._is_lost = False
             self._say("connected")
+        self._ask()
+
+    def _ask(self) -> None:
         for channel in self._channels:
-            connection.send(receive_message(channel, prefetch=self._prefetch))
+            self._send(receive_message(channel, prefetch=self._prefetch))
 
     def received(self, event: Event) -> None:
         """Items, the greeting, or what is said of acknowledgements."""
         if isinstance(event, Delivery):
-            self._take(event)
+            if self._prefetch is None or event.number is None:
+                self._take_unnumbered(event)
+            else:
+                self._came.append((event.number, event))
+                if not self._is_waiting:
+                    self._work()
         elif isinstance(event, Confirm):
             if event.confirm == _LAST:
                 self._finish(DONE)
@@ -88,6 +101,7 @@ class Receiving:
     def lost(self, loss: Loss) -> None:
         """A connection has ended, or was not made: say so once."""
         self._connection = None
+        self._came.clear()  # they come again, and their numbers would mean others then
         if loss.is_refusal and not self._was_open:
             self._finish(FAILED, loss.reason)
         elif self._left == 0:
@@ -99,15 +113,23 @@ class Receiving:
 
     def interrupted(self) -> None:
         """A signal, or nobody reads the output any more."""
+        self._is_over = True
         self._finish(DONE)
 
     # Items
 
-    def _take(self, delivery: Delivery) -> None:
-        number = None if self._prefetch is None else delivery.number
-        if number is None:
-            self._take_unnumbered(delivery)
-            return
+    def _work(self) -> None:
+        """Take what has come. After a write that was blocked, the reactor has its turn: else the
+        acknowledgements of what was read would leave only when all has been read that came with it."""
+        self._is_waiting = False
+        while self._came and not self._is_over and not self._is_waiting:
+            began = self._clock.seconds()
+            self._take(*self._came.popleft())
+            if self._clock.seconds() - began > BLOCKED_S:
+                self._is_waiting = True
+                self._clock.callLater(0, self._work)
+
+    def _take(self, number: int, delivery: Delivery) -> None:
         if self._left == 0:
             return  # it is not ours any more
         lines = delivery.lines()
@@ -154,6 +176,7 @@ class Receiving:
         try:
             self._write(b"".join(line + b"\n" for line in taken))
         except (OSError, OutputInterrupted) as error:
+            self._is_over = True
             self._abort()
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
                 self._finish(FAILED, f"standard output: {error.strerror or error}")
@@ -178,12 +201,20 @@ class Receiving:
     def _refused(self, refusal: Refusal) -> None:
         if refusal.response_code != Code.UNKNOWN_DELIVERY.number:
             self._finish(FAILED, f"the broker has refused it: {refusal.response_text}")
-        elif not self._was_late:
+        elif self._left != 0:
+            self._slow_down()
+
+    def _slow_down(self) -> None:
+        """An acknowledgement came too late: what it was for comes again."""
+        if not self._was_late:
             self._was_late = True
             self._say(
-                f"an acknowledgement came too late, so the broker delivers it again (it says"
-                f" {refusal.response_text}); what reads this output is slow: a smaller --prefetch may help"
+                "what reads this output is so slow that the broker delivers items again before they are"
+                " acknowledged: a smaller --prefetch, or a longer ack_timeout in the broker, may help"
             )
+        if self._prefetch is not None and self._prefetch > 1:
+            self._prefetch //= 2
+            self._ask()
 
     def _send(self, command: bytes) -> None:
         if self._connection is not None:
