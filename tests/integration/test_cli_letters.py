@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.integration.broker_process import LIMIT_S, BrokerProcess, poll
-from tests.integration.keeping_case import MariaDBCase, SqliteCase
+from tests.integration.keeping_case import MariaDBCase, PostgresqlCase, SqliteCase
 from tests.integration.raw_client import RawClient, command
 from tests.integration.test_cli import CommandCase
 from wsmb.cli.letters import letter
@@ -129,4 +129,8 @@ class SqliteDeadLetterTests(DeadLetterTests, CommandCase, SqliteCase):
 
 
 class MariaDBDeadLetterTests(DeadLetterTests, CommandCase, MariaDBCase):
+    pass
+
+
+class PostgresqlDeadLetterTests(DeadLetterTests, CommandCase, PostgresqlCase):
     pass
