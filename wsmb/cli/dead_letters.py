@@ -28,7 +28,8 @@ An ID is made of what the letter says: it stays the same whatever else comes and
 Letters that say the same have the same ID; each ID that is given means one of them. --all, instead of IDs,
 means all that were there when the command began. replay and drop print the ID of each letter that is done.
 While the command runs no other receiver of dead.CHANNEL gets the letters; killed at any moment, it loses
-none, and a replay that is repeated within ten minutes sends nothing twice."""
+none, and a replay that is repeated within ten minutes sends nothing twice (but, perhaps, of letters that say
+the same). Where CHANNEL is not kept and nobody receives on it, letters stay: replay them 10 minutes later."""
 
 EXAMPLE = """\
   wsmb dead-letters list sms
