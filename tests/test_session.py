@@ -11,6 +11,8 @@ from tests.support import RecordingPeer, SteppedStore
 from wsmb import answers, replies, wire
 from wsmb.broker import Broker
 from wsmb.errors import Code, StoreError
+from wsmb.intake import PATIENCE_BEATS
+from wsmb.message_ids import WINDOW_S, key_of
 from wsmb.session import ACTIONS, Session
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
@@ -169,6 +171,126 @@ class ReceiptTests(SessionTestCase):
         session.frames_received([PING])
         self.store.settle()
         self.assertEqual(peer.payloads(), [ACCEPTED])
+
+
+class ConfirmTests(SessionTestCase):
+    """Keeps messages: SteppedStore commits when the test says so."""
+
+    keep_data = KeepData.OFFLINE
+
+    def say(self, session: Session, **fields: object) -> None:
+        session.frames_received(
+            [json.dumps({"command": "send-message", "channel": "c", "data": [1], **fields}).encode()]
+        )
+
+    def answers(self, peer: RecordingPeer) -> list[tuple[object, str, dict[str, object]]]:
+        values = [json.loads(payload) for payload in peer.payloads()]
+        return [(value.get("confirm"), value["response_code"], value["data"][0]) for value in values]
+
+    def test_behind_the_greeting_of_the_same_frame(self) -> None:
+        self.say(self.session, confirm=7)
+        self.assertEqual(self.peer.payloads(), [])
+        self.store.settle()
+        commands = [json.loads(payload)["command"] for payload in self.peer.payloads()]
+        self.assertEqual(commands, ["connect", "confirm"])
+
+    def test_of_a_refused_first_frame(self) -> None:
+        self.say(self.session, confirm=7, number_of_receiver="many")
+        values = [json.loads(payload) for payload in self.peer.payloads()]
+        self.assertEqual([value["response_code"] for value in values], ["01", "02"])
+
+    def test_every_command_can_have_one(self) -> None:
+        peer, session = self.greeted()
+        for command in (
+            {"command": "receive-message", "channel": "d"},
+            {"command": "leave-channel", "channel": "d"},
+            {"command": "ack-message", "delivery": []},
+            {"command": "reject-message", "delivery": []},
+            {"command": "nonsense"},
+            {"command": "send-message", "channel": "c"},
+            {"command": "receive-message", "channel": ""},
+        ):
+            session.frames_received([json.dumps({**command, "confirm": "x"}).encode()])
+        codes = [code for _, code, _ in self.answers(peer)]
+        self.assertEqual(codes, ["00", "00", "00", "00", "02", "02", "02"])
+
+    def test_a_confirm_that_is_none(self) -> None:
+        peer, session = self.greeted()
+        self.say(session, confirm={"a": 1})
+        self.say(session, confirm="x" * 101)
+        values = [json.loads(payload) for payload in peer.payloads()]
+        self.assertEqual([value["command"] for value in values], ["error", "error"])
+        self.assertEqual([value["response_code"] for value in values], ["02", "04"])
+
+    def test_an_id_that_is_used_by_two_at_once(self) -> None:
+        (one, first), (two, second) = self.greeted(), self.greeted()
+        self.say(first, confirm=1, message_id="a")
+        self.say(second, confirm=2, message_id="a")
+        self.assertEqual((one.payloads(), two.payloads()), ([], []))
+        self.store.settle()
+        self.assertNotIn("duplicate", self.answers(one)[0][2])
+        self.assertTrue(self.answers(two)[0][2]["duplicate"])
+        self.assertEqual(self.store.waiting("c"), [1])
+
+    def test_an_id_whose_first_use_failed_is_free(self) -> None:
+        (one, first), (two, second) = self.greeted(), self.greeted()
+        self.store.failing = StoreError(Code.TOO_LARGE, "too large")
+        self.say(first, confirm=1, message_id="a")
+        self.say(second, confirm=2, message_id="a")
+        self.store.settle()
+        self.assertEqual((self.answers(one)[0][1], self.answers(two)[0][1]), ("04", "04"))
+        self.store.failing = None
+        self.say(first, confirm=3, message_id="a")
+        self.store.settle()
+        self.assertEqual((self.answers(one)[0][1], self.store.waiting("c")), ("00", [1]))
+
+    def test_ids_of_users_and_channels_are_their_own(self) -> None:
+        _, session = self.greeted()
+        other = Session(RecordingPeer(), self.broker, lambda: TIME, "other")
+        self.say(session, confirm=1, message_id="a")
+        self.say(session, confirm=2, message_id="a", channel="d")
+        self.say(other, message_id="a")
+        self.store.settle()
+        self.assertEqual(len(self.store.rows), 3)
+
+    def test_ids_from_before_the_start(self) -> None:
+        self.store.keys = [(key_of("qa", "c", "a"), 0.0)]
+        settings = Settings(listen=(), default_channel=ChannelSettings(keep_data=KeepData.OFFLINE))
+        self.broker = Broker(settings, self.store, Clock().callLater, lambda: TIME)
+        peer, session = self.greeted()
+        self.say(session, confirm=1, message_id="a")
+        self.assertTrue(self.answers(peer)[0][2]["duplicate"])
+        self.broker.tick(WINDOW_S + 1.0)
+        self.say(session, confirm=1, message_id="a")
+        self.store.settle()
+        self.assertNotIn("duplicate", self.answers(peer)[0][2])
+
+    def test_told_when_the_store_stays_silent_and_not_again_when_it_speaks(self) -> None:
+        peer, session = self.greeted()
+        self.say(session, confirm=1)
+        self.say(session)
+        for _ in range(PATIENCE_BEATS + 1):
+            self.broker.tick(0.0)
+        self.assertEqual([(one, code) for one, code, _ in self.answers(peer)], [(1, "06"), (None, "06")])
+        self.store.settle()
+        self.assertEqual((peer.payloads(), self.broker.intake.bytes), ([], 0))
+        self.assertEqual(self.store.waiting("c"), [1, 1])
+
+
+class RelayedIdTests(SessionTestCase):
+    say = ConfirmTests.say
+    answers = ConfirmTests.answers
+    keep_data = KeepData.NEVER
+
+    def test_an_id_that_went_nowhere_is_free(self) -> None:
+        peer, session = self.greeted()
+        self.say(session, confirm=1, message_id="a")
+        receiver, receiving = self.greeted()
+        receiving.frames_received([RECEIVE])
+        for _ in range(2):
+            self.say(session, confirm=2, message_id="a")
+        self.assertEqual(receiver.items(), [1])
+        self.assertEqual([data.get("duplicate") for _, _, data in self.answers(peer)], [None, None, True])
 
 
 class BackpressureTests(SessionTestCase):

@@ -206,7 +206,9 @@ class Session:
         except CommandError:
             message_ids.drop(key)
             raise
-        if receivers is not None:
+        if receivers == 0:
+            message_ids.drop(key)  # it has gone nowhere: who sends it again means it
+        elif receivers is not None:
             message_ids.finish(key, None)
         return receivers
 
