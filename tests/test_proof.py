@@ -18,8 +18,8 @@ from wsmb.broker import Broker
 from wsmb.deliveries import Done
 from wsmb.errors import CloseCode, Code, StoreError
 from wsmb.frames import Bundle
-from wsmb.receiver import PING_FRAMES
-from wsmb.settings import ChannelSettings, KeepData, Settings
+from wsmb.receiver import MOST_TIMES, PING_FRAMES
+from wsmb.settings import ChannelSettings, KeepData, Settings, dead_letters_of
 
 TIME = "2026-11-22T21:00:00.000Z"
 
@@ -597,6 +597,94 @@ class OddEndTests(SynchronousTestCase):
         bench.store.failing = None
         bench.settle()
         self.assertEqual(bench.broker.take_counts()["lost"], 1)
+
+    def test_a_sender_is_not_told_before_send_has_returned(self) -> None:
+        bench = Bench(keep_data=KeepData.OFFLINE, max_outstanding_frames=1)
+        receiver = bench.receiver()
+        sender = bench.client()
+        sender.send(1)
+        self.assertIsNone(sender.send(2, ttl_s=0.0))
+        self.assertEqual(sender.unfinished, 1)
+        bench.settle()
+        self.assertEqual((sender.unfinished, receiver.take()), (0, [1]))
+
+    def test_a_held_frame_is_stored_though_its_receiver_proves_other_things(self) -> None:
+        bench = Bench()
+        receiver = bench.receiver(prefetch=1)
+        receiver.receive("d")
+        bench.settle()
+        sender = bench.client()
+        sender.send(1)
+        sender.send(2)
+        for number in range(10):
+            sender.send(number, channel="d")
+            receiver.pong()
+            bench.beats(2)
+        self.assertEqual((sender.unfinished, bench.store.waiting("c")), (0, [1, 2]))
+
+    def test_what_waits_for_room_grows_old(self) -> None:
+        bench = Bench(limit=1)
+        sender = bench.client()
+        sender.send(1, 2, 3, ttl_s=5.0)
+        bench.settle()
+        receiver = bench.receiver(prefetch=1)
+        self.assertEqual(receiver.take(), [1])
+        bench.beats(60)
+        receiver.ack(1)
+        bench.settle()
+        self.assertEqual((receiver.take(), bench.store.rows), ([], {}))
+
+    def test_a_dead_letter_is_not_stuck_behind_what_is_held(self) -> None:
+        bench = Bench(keep_data=KeepData.ALWAYS)
+        undertaker = bench.receiver(prefetch=1, channel="dead.c")
+        receiver = bench.receiver(prefetch=9)
+        sender = bench.client()
+        for number in range(3):
+            sender.send(number, channel="dead.c")
+        sender.send("bad")
+        bench.settle()
+        receiver.take()
+        receiver.receiver.acks.reject(1, "rejected", 0.0)
+        for number in range(1, 5):
+            bench.settle()
+            undertaker.ack(number)
+        self.assertEqual([item for item in undertaker.got if isinstance(item, int)], [0, 1, 2])
+        self.assertEqual(undertaker.got[3]["item"], "bad")
+
+    def test_all_channels_together_hold_so_much(self) -> None:
+        settings = Settings(
+            listen=(),
+            default_channel=ChannelSettings(keep_data=KeepData.ALWAYS),
+            max_buffer_bytes=50_000,
+        )
+        store = SteppedStore()
+        broker = Broker(settings, store, Clock().callLater, lambda: TIME)
+        receiver, sender = Client(broker), Client(broker)
+        receiver.full = True
+        for number in range(100):
+            receiver.receive(str(number))
+            sender.send("x" * 500, channel=str(number))
+            store.settle()
+        self.assertLessEqual(broker.held_bytes, 50_000)
+        self.assertEqual((len(store.rows), sender.unfinished), (100, 0))
+
+    def test_long_names_have_dead_letters_too(self) -> None:
+        names = ["x" * 100, "x" * 99 + "y", "short"]
+        letters = [dead_letters_of(name) for name in names]
+        self.assertEqual(len(set(letters)), 3)
+        self.assertTrue(all(len(name) <= 100 and name.startswith("dead.") for name in letters))
+
+    def test_who_talks_but_proves_nothing_is_ended(self) -> None:
+        bench = Bench(max_outstanding_frames=10)
+        silent, other = bench.receiver(), bench.receiver()
+        silent.end = lambda code: setattr(silent, "ended", code)  # type: ignore[method-assign]
+        sender = bench.client()
+        for number in range(MOST_TIMES * 10 + 3):
+            sender.send(number)
+            silent.take()
+            bench.beats(2)
+            other.pong()
+        self.assertEqual((silent.ended, other.ended), (CloseCode.TOO_SLOW, None))
 
 
 STEPS = st.lists(

@@ -13,6 +13,7 @@ from wsmb.broker import Broker
 from wsmb.errors import Code, StoreError
 from wsmb.intake import PATIENCE_BEATS
 from wsmb.message_ids import WINDOW_S, key_of
+from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.session import ACTIONS, Session
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
@@ -269,7 +270,7 @@ class ConfirmTests(SessionTestCase):
         peer, session = self.greeted()
         self.say(session, confirm=1)
         self.say(session)
-        for _ in range(PATIENCE_BEATS + 1):
+        for _ in range(PATIENCE_BEATS + BEATS_PER_SECOND):
             self.broker.tick(0.0)
         self.assertEqual([(one, code) for one, code, _ in self.answers(peer)], [(1, "06"), (None, "06")])
         self.store.settle()

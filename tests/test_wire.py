@@ -148,3 +148,29 @@ class ReplyTests(SynchronousTestCase):
         frame = replies.waiting(channel, [json.dumps(value).encode() for value in values])
         self.assertTrue(frame.startswith(b'{"command":"send-message","channel":"'))
         self.assertEqual(json.loads(frame), {"command": "send-message", "channel": channel, "data": values})
+
+
+class DepthTests(SynchronousTestCase):
+    def frame(self, data: bytes) -> bytes:
+        return b'{"command":"send-message","channel":"c","data":%s}' % data
+
+    def test_as_deep_as_allowed_and_one_deeper(self) -> None:
+        for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+            most = wire.MAX_DEPTH - 1  # the frame itself is one
+            self.assertIsInstance(
+                wire.decode(self.frame(opening * most + b"1" + closing * most)), wire.SendMessage
+            )
+            deeper = self.frame(opening * (most + 1) + b"1" + closing * (most + 1))
+            self.assertEqual(self.assertRaises(CommandError, wire.decode, deeper).code, Code.MALFORMED)
+
+    def test_brackets_side_by_side_and_in_strings_are_not_deep(self) -> None:
+        for data in (b"[" + b"[1]," * 5_000 + b"1]", json.dumps("[{" * 5_000 + '\\"[').encode()):
+            self.assertIsInstance(wire.decode(self.frame(data)), wire.SendMessage)
+
+    @given(st.text('[]{}"\\a,:1', max_size=600))
+    def test_whatever_comes(self, text: str) -> None:
+        try:
+            command = wire.decode(self.frame(text.encode()))
+        except CommandError:
+            return
+        self.assertTrue(wire.items(command.data) or command.data)

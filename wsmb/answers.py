@@ -20,7 +20,7 @@ class Slot:
 
     __slots__ = (
         "_answers",
-        "can_be_refused",
+        "begun_beat",
         "channel",
         "confirm",
         "cost_bytes",
@@ -36,7 +36,7 @@ class Slot:
         self.confirm: wire.Confirm = None
         self.channel: str | None = None
         self.finished = False
-        self.can_be_refused = False
+        self.begun_beat: int | None = None  # for those that may be refused for want of an answer
         self.greets = False
         self.is_duplicate = False
         self.replies: Sequence[bytes] = ()
@@ -44,7 +44,7 @@ class Slot:
     def done(self, error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
         """See Done: the `send-message` was carried out, or could not be."""
         answers = self._answers
-        answers.intake.finish(self.cost_bytes)
+        answers.intake.finish(self.cost_bytes, bool(stored) or error is not None)
         if self.finished:
             return  # given up before
         answer: bytes | None = None
@@ -140,7 +140,7 @@ class Answers:
         """See Ledger."""
         self.intake.begin(self, cost_bytes)
         slot = self.begin_slot(cost_bytes)
-        slot.can_be_refused = True
+        slot.begun_beat = self.intake.beats
         return slot.done
 
     def begin_slot(self, cost_bytes: int) -> Slot:
@@ -198,10 +198,10 @@ class Answers:
             if not self._is_paused:
                 self._peer.resume()
 
-    def give_up(self) -> None:
+    def give_up(self, before_beat: int) -> None:
         """See Sender."""
         for slot in self._slots or ():
-            if slot.can_be_refused and not slot.finished:
+            if slot.begun_beat is not None and slot.begun_beat <= before_beat and not slot.finished:
                 slot.give_up()
         self.finished()
 

@@ -159,6 +159,7 @@ class Backlog:
     def _drain(self) -> None:
         if self.is_clear or self._closed or self._reading or self._rest or not len(self._receivers):
             return
+        self._forget_expired()
         if self._page:
             self._hand_out()
         else:

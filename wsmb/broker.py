@@ -33,7 +33,9 @@ class Broker:
         """`time_stamp` gives the time as it stands in replies."""
         self._settings = settings
         self._store = store
-        self._around = Surroundings(store, later, time_stamp, bury=self._bury, idle=self._forget)
+        self._around = Surroundings(
+            store, later, time_stamp, settings.max_buffer_bytes, bury=self._bury, idle=self._forget
+        )
         self._channels: dict[str, Channel] = {}
         self._later = later
         self.keeps = settings.keeps_data
@@ -58,6 +60,11 @@ class Broker:
     def channel_count(self) -> int:
         """How many channels somebody receives on."""
         return len(self._channels)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much all channels hold in memory for receivers that have enough for now."""
+        return self._around.held.bytes
 
     def take_counts(self) -> Counter[str]:
         """How many items were `expired`, `dead` or `redelivered` since the last call."""
@@ -98,9 +105,11 @@ class Broker:
     def end(self, receiver: Receiver, names: Iterable[str]) -> None:
         """The connection has ended, which received on the channels `names`: others get what it has not
         proved."""
-        for name in names:
-            self._channels[name].leave(receiver.peer)
-        receiver.ended()
+        try:
+            for name in names:
+                self._channels[name].leave(receiver.peer)
+        finally:
+            receiver.ended()
         for name in names:
             self._forget(name)
 

@@ -57,9 +57,7 @@ class Channel:
         self._unproved = Unproved(name, settings, around, self)
         self._outstanding: Outstanding = self._unproved.outstanding
         self._backlog = Backlog(name, settings, around, self._receivers, self)
-        self._held = Held(
-            around.pulse, self._receivers, self._backlog, self._unproved, stores_first=self._always
-        )
+        self._held = Held(around, self._receivers, self._backlog, self._unproved, stores_first=self._always)
         self._number = 0
 
     @property
@@ -132,7 +130,8 @@ class Channel:
     def put(self, message: Message, done: Done) -> None:
         """Items that come from no sender: behind what waits, or, where nothing is kept, to who is there."""
         if self._keeps:
-            self._unproved.persist()
+            # Of what is held and in the store already, nothing may get stuck behind what goes there now.
+            self._held.leave_to_store()
             self._backlog.keep(message, done)
         else:
             self._hand_to_any(message)

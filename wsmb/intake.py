@@ -19,16 +19,17 @@ class Sender(Protocol):
     def go_on(self) -> None:
         """Read again, unless there is another reason not to."""
 
-    def give_up(self) -> None:
-        """Wait no more for what is unfinished: it is refused, though it may get finished all the same."""
+    def give_up(self, before_beat: int) -> None:
+        """Wait no more for what was begun before that beat and is unfinished: it is refused, though it may
+        get finished all the same."""
 
 
 class Intake:
     """Counts what was taken but is neither delivered nor committed yet.
 
     Beyond `max_bytes` senders are not read any more, so that TCP slows them. If nothing at all gets
-    finished for eight seconds (the database is away), senders are told so of all that they wait for;
-    what they send then is taken as long as there is room, and refused beyond that.
+    stored for eight seconds (the database is away), senders are told so of what they have been waiting
+    for so long; what they send then is taken as long as there is room, and refused beyond that.
     """
 
     __slots__ = (
@@ -52,6 +53,11 @@ class Intake:
         self._finished = 0
         self._still_since = (0, 0)  # how many were finished, and at which beat that was first seen
 
+    @property
+    def beats(self) -> int:
+        """The time, as its beats count it."""
+        return self._pulse.beats
+
     def begin(self, sender: Sender, cost_bytes: int) -> None:
         """`sender` has begun something that takes so much memory until it is finished.
 
@@ -68,10 +74,10 @@ class Intake:
             self._slowed.add(sender)
             sender.hold_on()
 
-    def finish(self, cost_bytes: int) -> None:
-        """Something is finished."""
+    def finish(self, cost_bytes: int, is_stored: bool) -> None:
+        """Something is finished; `is_stored`: by the store."""
         self.bytes -= cost_bytes
-        self._finished += 1
+        self._finished += is_stored
         if self.bytes <= self._max_bytes // 2:
             self._refuses = False
             if self._slowed:
@@ -93,11 +99,10 @@ class Intake:
         finished, since = self._still_since
         if finished != self._finished:
             self._still_since = (self._finished, self._pulse.beats)
-        elif self._pulse.beats - since >= PATIENCE_BEATS:
-            self._still_since = (finished, self._pulse.beats)
+        elif self._pulse.beats - since >= PATIENCE_BEATS and self._pulse.beats % BEATS_PER_SECOND == 0:
             self._refuses = True
             for sender in list(self._waiting):
-                sender.give_up()
+                sender.give_up(self._pulse.beats - PATIENCE_BEATS)
             self._let_go_on()
         self._pulse.waiting.add(self)
 

@@ -90,7 +90,7 @@ class MessageStore(Protocol):
         """
 
     def close(self, done: Callable[[], None]) -> None:
-        """Finish what was asked before (for at most 5 s), then let go of the database."""
+        """Finish what was asked before (for at most 4 s), then let go of the database."""
 
 
 class Peer(Protocol):

@@ -246,8 +246,10 @@ class BrokerProtocol(OpeningProtocol):
         session, self.session = self.session, None
         if session is not None:
             unproved = session.outstanding
-            session.closed()
-            self.factory.closed(self, session, code, unproved)
+            try:
+                session.closed()
+            finally:
+                self.factory.closed(self, session, code, unproved)
 
     def _too_slow(self) -> None:
         _log.warn("{user} at {peer} does not read: ended", user=self.user, peer=self.peer)

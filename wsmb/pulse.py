@@ -27,9 +27,15 @@ class Pulse:
         """Who is to hear the next beat."""
 
     def beat(self, unix_time_s: float) -> None:
-        """It is `unix_time_s` now."""
+        """It is `unix_time_s` now. Raises what the first one of them raises, when all have heard it."""
         self.beats += 1
         self.unix_time_s = unix_time_s
         waiting, self.waiting = self.waiting, set()
+        problem: Exception | None = None
         for one in waiting:
-            one.beat()
+            try:
+                one.beat()
+            except Exception as error:
+                problem = problem or error
+        if problem is not None:
+            raise problem

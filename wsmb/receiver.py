@@ -13,12 +13,14 @@ from collections.abc import Callable
 from wsmb import frames
 from wsmb.acks import Acks
 from wsmb.deliveries import Delivery
+from wsmb.errors import CloseCode
 from wsmb.interfaces import Peer
 from wsmb.pulse import Pulse
 
 PING_FRAMES = 64
 PING_BEATS = 2  # apart: more than one beat, so at least 100 ms
 MOST_BYTES = 1_048_576
+MOST_TIMES = 20  # the bound at which it counts as full, where others may still want all frames
 _PING_NAME = b"wsmb "
 
 
@@ -110,6 +112,11 @@ class Receiver:
         self._unproved.append(delivery)
         self._handed += 1
         delivery.is_tried = True
+        if (
+            self._closed_bytes > self._max_pending_bytes
+            or self._closed_frames > MOST_TIMES * self._max_frames
+        ):
+            self.peer.end(CloseCode.TOO_SLOW)  # it may talk all the time, but proves nothing
         if self._unpinged_frames >= PING_FRAMES or self._pulse.beats - self._last_ping_beat >= PING_BEATS:
             self.ping()
         else:

@@ -162,7 +162,7 @@ class BrokerService(service.Service):
         self._users.start()
         self._repeat(lambda: self._factory.sweep(time.monotonic()), SWEEP_S)
         self._repeat(self._report, REPORT_S)
-        self._repeat(lambda: self._broker.tick(time.time()), TICK_S)
+        self._repeat(self._tick, TICK_S)
         _log.info(
             "wsmb {version} listens on {addresses}; {kept}",
             version=__version__,
@@ -182,6 +182,13 @@ class BrokerService(service.Service):
     def _stop_reactor(self) -> None:
         if self.running:
             self._reactor.stop()
+
+    def _tick(self) -> None:
+        try:
+            self._broker.tick(time.time())
+        except Exception:
+            # All that goes by time is not to stop for the sake of one connection.
+            _log.failure("a beat failed")
 
     def _report(self) -> None:
         self._factory.report_refusals()

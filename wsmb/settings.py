@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from hashlib import blake2b
 
+MAX_NAME_CHARS = 100
 DEAD_LETTERS = "dead."
 """What the name of a channel of dead letters begins with, if it is not set otherwise."""
 
@@ -166,3 +168,12 @@ class Settings:
             source = name[len(DEAD_LETTERS) :]
             return self._of_section(source) or self.default_channel
         return None
+
+
+def dead_letters_of(channel: str) -> str:
+    """Where the dead letters of `channel` go if that is not set; a name has at most 100 characters."""
+    name = DEAD_LETTERS + channel
+    if len(name) <= MAX_NAME_CHARS:
+        return name
+    digest = blake2b(channel.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{name[: MAX_NAME_CHARS - len(digest) - 1]}~{digest}"

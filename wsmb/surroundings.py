@@ -14,16 +14,27 @@ Later = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds."""
 
 
+class HeldRoom:
+    """How much all channels hold together."""
+
+    __slots__ = ("bytes", "max_bytes")
+
+    def __init__(self, max_bytes: int) -> None:
+        self.bytes = 0
+        self.max_bytes = max_bytes
+
+
 class Surroundings:
     """The store, the time, and what a channel asks of its broker."""
 
-    __slots__ = ("bury", "counts", "fanout", "idle", "later", "pulse", "store", "time_stamp")
+    __slots__ = ("bury", "counts", "fanout", "held", "idle", "later", "pulse", "store", "time_stamp")
 
     def __init__(
         self,
         store: MessageStore,
         later: Later,
         time_stamp: Callable[[], str],
+        max_held_bytes: int,
         *,
         bury: Callable[[str, Sequence[bytes], Done], None],
         idle: Callable[[str], None],
@@ -38,5 +49,6 @@ class Surroundings:
         """Told the name of a channel that may be forgotten now."""
         self.fanout = Fanout()
         self.pulse = Pulse()
+        self.held = HeldRoom(max_held_bytes)
         self.counts: Counter[str] = Counter()
         """Items that were `expired`, `dead`, `redelivered` or `lost`, since somebody has last looked."""

@@ -13,11 +13,12 @@ from wsmb import replies
 from wsmb.deliveries import Delivery, Message, is_expired
 from wsmb.errors import StoreError
 from wsmb.outstanding import Outstanding
-from wsmb.settings import DEAD_LETTERS, ChannelSettings, KeepData
+from wsmb.settings import ChannelSettings, KeepData, dead_letters_of
 from wsmb.surroundings import Surroundings
 
 TOO_MANY_TRIES = "max_deliveries"
 REJECTED = "rejected"
+BURY_AGAIN_S = 60.0
 
 
 class Again(Protocol):
@@ -233,6 +234,8 @@ class Unproved:
                 self._channel.deliver_again(message)
             self._tell_idle()
 
+        if message.ids:
+            message.payload, message.items = b"", ()  # it will be read again
         self._delayed += 1
         self._around.later(delay_s, waited)
 
@@ -259,10 +262,10 @@ class Unproved:
                 self._around.counts["dead"] += len(letters)
                 self._forget([message])
             else:
-                self._put_back([message])
+                self._wait(message, BURY_AGAIN_S)
             self._tell_idle()
 
-        self._around.bury(self._settings.dead_letter_channel or DEAD_LETTERS + self._name, letters, buried)
+        self._around.bury(self._settings.dead_letter_channel or dead_letters_of(self._name), letters, buried)
 
     def note_try(self, message: Message) -> None:
         """`message` is with a receiver that takes its time: after a crash, that was its first try."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -14,8 +17,14 @@ MAX_ID_CHARS = 64
 DEFAULT_PREFETCH = 64
 MAX_PREFETCH = 10_000
 MAX_DELAY_S = 86_400
+MAX_DEPTH = 100
+"""Of nested arrays and objects in a frame. (PHP reads 512.)"""
 _TOO_LONG = 10**MAX_CHANNEL_CHARS
 _FOR_EVER_S = 1e9
+
+_STRINGS = re.compile(rb'"(?:[^"\\]+|\\.)*"', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
 Confirm = str | int | None
 """What a sender calls its command, to find it again in the answer; None if it wants no answer."""
@@ -115,6 +124,8 @@ def decode(payload: bytes) -> Command:
         # msgspec looks inside no raw value and no unknown field for broken UTF-8.
         if not payload.isascii():
             payload.decode()
+        if len(payload) > 2 * MAX_DEPTH and _depth(payload) > MAX_DEPTH:
+            raise CommandError(Code.MALFORMED, f"nested deeper than {MAX_DEPTH}")
         return _decode(payload)
     except UnicodeDecodeError:
         raise CommandError(Code.MALFORMED, "not UTF-8") from None
@@ -122,6 +133,17 @@ def decode(payload: bytes) -> Command:
         raise CommandError(Code.MALFORMED, "unknown command, or a field missing or wrong") from None
     except (msgspec.DecodeError, RecursionError):
         raise CommandError(Code.MALFORMED, "not JSON") from None
+
+
+def _depth(payload: bytes) -> int:
+    """How deep arrays and objects are nested; too much for a text that is not JSON, perhaps.
+
+    What can be decoded here must be so everywhere: Python's limit depends on the calls before.
+    """
+    if payload.count(b"[") + payload.count(b"{") <= MAX_DEPTH:
+        return 0
+    brackets = _STRINGS.sub(b"", payload).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(array("b", brackets)), default=0)
 
 
 def addressed(payload: bytes) -> Addressed:

@@ -23,7 +23,7 @@ from wsmb.store.transaction import Transactions
 from wsmb.store.writer import Writer
 
 _CHECK_S = 2.0
-_CLOSE_S = 5.0
+_CLOSE_S = 4.0
 _LEAVE_S = 1.0
 
 
