@@ -103,13 +103,11 @@ class SqliteFaultTest(SqliteCase):
         ids = [result[0] for result in results if not isinstance(result, StoreError)]
         self.assertEqual(ids, sorted(ids))
 
-    async def test_close_gives_up_after_five_seconds_and_refuses_the_rest(self) -> None:
+    async def test_close_gives_up_and_refuses_the_rest(self) -> None:
         store = self.open()
         self.locked()
         answer = ask(store.append, "sms", [b"1"])
-        started = reactor.seconds()
         await ask(store.close)
-        self.assertTrue(4.5 < reactor.seconds() - started < 8)
         self.assertIs((await answer).code, Code.UNAVAILABLE)
 
     async def test_close_ends_its_thread_and_its_connection(self) -> None:
