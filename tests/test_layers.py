@@ -27,10 +27,12 @@ LAYERS = (
     {"deliveries", "pulse", "replies"},
     {"wire"},
     {"interfaces", "settings"},
+    {"access"},
     {"errors", "frames"},
 )
 PURE = {
     "errors",
+    "access",
     "wire",
     "replies",
     "frames",

@@ -10,6 +10,7 @@ from wsmb.deliveries import Done
 from wsmb.errors import Code, CommandError, StoreError
 from wsmb.intake import Intake
 from wsmb.interfaces import Peer
+from wsmb.message_ids import MessageIds
 
 PAUSE_BYTES = 4_194_304
 PAUSE_COMMANDS = 5_000
@@ -127,6 +128,11 @@ class Answers:
             return replies.error(self.time_stamp(), problem, channel)
         return None
 
+    def error(self, problem: CommandError, channel: str) -> None:
+        """Tell of what no command has asked for, if the client knows of errors."""
+        if self.is_extended:
+            self.reply(replies.error(self.time_stamp(), problem, channel))
+
     def reply(self, payload: bytes) -> None:
         """Say `payload` as soon as all commands before are finished."""
         if self._slots:
@@ -209,3 +215,22 @@ class Answers:
         """The connection has ended: say nothing any more."""
         self._slots = None
         self.intake.forget(self)
+
+
+class Once:
+    """The ledger of a message with an id: its end is the end of the id's first use as well."""
+
+    def __init__(self, answers: Answers, message_ids: MessageIds, key: bytes) -> None:
+        self._answers = answers
+        self._message_ids = message_ids
+        self._key = key
+
+    def begin(self, cost_bytes: int) -> Done:
+        """See Ledger."""
+        done = self._answers.begin(cost_bytes)
+
+        def finished(error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
+            done(error, receivers, stored)
+            self._message_ids.finish(self._key, error)
+
+        return finished

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from wsmb import replies
+from wsmb.access import AccessList, AccessRules, Refusals
 from wsmb.backlog import keep
 from wsmb.channels import Channel, Ledger, cost_bytes
 from wsmb.deliveries import Done, Message
@@ -18,6 +20,13 @@ from wsmb.pulse import Pulse
 from wsmb.receiver import Receiver
 from wsmb.settings import KeepData, Settings
 from wsmb.surroundings import Later, Surroundings
+
+
+class Subscriber(Protocol):
+    """A session that receives, or has received."""
+
+    def access_changed(self) -> None:
+        """Leave the channels that it may not receive on any more."""
 
 
 class Broker:
@@ -44,6 +53,13 @@ class Broker:
         self.is_closed = False
         """Whether the store takes nothing any more, not even removals."""
         self.intake = Intake(settings.max_buffer_bytes, self._around.pulse)
+        self.access: AccessList | None = None
+        """Who may do what; None where everyone may do everything, so that nothing is asked."""
+        self.forbidden = Refusals()
+        """What `access` has refused."""
+        self.subscribers: set[Subscriber] = set()
+        """Who is to be told of another access list."""
+        self.use_access(settings.access)
         self.message_ids = MessageIds(self._around.pulse, store.keys)
 
     @property
@@ -70,6 +86,17 @@ class Broker:
         """How many items were `expired`, `dead` or `redelivered` since the last call."""
         counts, self._around.counts = self._around.counts, Counter()
         return counts
+
+    def use_access(self, rules: AccessRules | None) -> None:
+        """From now on `rules` say who may do what, also to those who receive already."""
+        self.access = None if rules is None else AccessList(rules, self.forbidden)
+        for subscriber in tuple(self.subscribers):
+            subscriber.access_changed()
+
+    def default_limit(self, name: str) -> int:
+        """How many receivers a frame on the channel `name` gets that does not say so itself; 0 for all."""
+        channel = self._channels.get(name)
+        return self._settings.channel(name).number_of_receiver if channel is None else channel.default_limit
 
     def tick(self, unix_time_s: float) -> None:
         """It is `unix_time_s` now. To be called ten times a second."""

@@ -11,6 +11,7 @@ class Code(Enum):
     ACCEPTED = ("00", "Accepted")
     REJECTED = ("01", "Rejected")
     MALFORMED = ("02", "Malformed")
+    FORBIDDEN = ("03", "Forbidden")
     TOO_LARGE = ("04", "Too large")
     UNAVAILABLE = ("06", "Unavailable")
     UNKNOWN_DELIVERY = ("07", "Unknown delivery")

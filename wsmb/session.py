@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wsmb import replies, wire
+from wsmb.access import RECEIVE
 from wsmb.acks import Acks
-from wsmb.answers import Answers
+from wsmb.answers import Answers, Once
 from wsmb.broker import Broker
-from wsmb.deliveries import Done
-from wsmb.errors import Code, CommandError, StoreError
+from wsmb.errors import Code, CommandError
 from wsmb.interfaces import Peer
-from wsmb.message_ids import MessageIds, key_of
+from wsmb.message_ids import key_of
 from wsmb.receiver import Receiver
 from wsmb.unproved import REJECTED
 
@@ -98,9 +98,22 @@ class Session:
         self.awaits_first_frame = False
         self.answers.close()
         channels, self._channels = self._channels, None
+        self._broker.subscribers.discard(self)
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             self._broker.end(receiver, channels or ())
+
+    def access_changed(self) -> None:
+        """See Subscriber. It is told of, if it has asked for anything that the original did not know."""
+        access = self._broker.access
+        if access is None:
+            return
+        for name in sorted(self._channels or ()):
+            try:
+                access.check(self._user, RECEIVE, name)
+            except CommandError as problem:
+                self._leave(name)
+                self.answers.error(problem, name)
 
     # Commands
 
@@ -135,10 +148,12 @@ class Session:
             self.answers.is_extended = True
             wire.check_confirm(command.confirm)
         if isinstance(command, wire.ReceiveMessage | wire.LeaveChannel):
-            wire.channel_name(command.channel)
+            name = wire.channel_name(command.channel)
         if isinstance(command, wire.ReceiveMessage):
             wire.prefetch(command.prefetch)
             self._check_running()
+            if self._broker.access is not None:
+                self._broker.access.check(self._user, RECEIVE, name)
 
     def _check_running(self) -> None:
         if self._broker.is_stopping:
@@ -170,6 +185,9 @@ class Session:
         name = wire.channel_name(command.channel)
         limit = command.number_of_receiver
         limit = None if limit is None else wire.receiver_limit(limit)
+        access = self._broker.access
+        if access is not None:
+            limit = access.check_send(self._user, name, limit, self._broker.default_limit)
         if command.confirm is None and command.message_id is None and command.ttl is None:
             receivers = self._broker.send(name, payload, command.data, limit, self._peer, self.answers)
         else:
@@ -201,7 +219,7 @@ class Session:
             return -1
         message_ids.begin(key)
         try:
-            ledger = _Once(self.answers, message_ids, key)
+            ledger = Once(self.answers, message_ids, key)
             receivers = broker.send(name, payload, command.data, limit, self._peer, ledger, ttl_s, key)
         except CommandError:
             message_ids.drop(key)
@@ -220,6 +238,7 @@ class Session:
             prefetch = wire.prefetch(command.prefetch)
         if self._channels is None:
             self._channels = set()
+            self._broker.subscribers.add(self)
         self._channels.add(name)
         self._broker.receive(name, self._as_receiver(), prefetch)
 
@@ -227,6 +246,10 @@ class Session:
         self.answers.is_extended = True
         name = wire.channel_name(command.channel)
         if self._channels is not None and name in self._channels:
+            self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        if self._channels is not None:
             self._channels.remove(name)
             self._broker.leave(name, self._peer)
 
@@ -276,25 +299,6 @@ class Session:
         answer = self.answers.refusal(problem, addressed.confirm, addressed.channel)
         if answer is not None:
             self.answers.reply(answer)
-
-
-class _Once:
-    """The ledger of a message with an id: its end is the end of the id's first use as well."""
-
-    def __init__(self, answers: Answers, message_ids: MessageIds, key: bytes) -> None:
-        self._answers = answers
-        self._message_ids = message_ids
-        self._key = key
-
-    def begin(self, cost_bytes: int) -> Done:
-        """See Ledger."""
-        done = self._answers.begin(cost_bytes)
-
-        def finished(error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
-            done(error, receivers, stored)
-            self._message_ids.finish(self._key, error)
-
-        return finished
 
 
 ACTIONS: dict[type, Callable[..., None]] = {

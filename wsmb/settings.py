@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from hashlib import blake2b
 
+from wsmb.access import AccessRules
+
 MAX_NAME_CHARS = 100
 DEAD_LETTERS = "dead."
 """What the name of a channel of dead letters begins with, if it is not set otherwise."""
@@ -119,6 +121,8 @@ class Settings:
     ping_timeout_s: float = 60.0
     """Seconds without a sign of life after such a ping before the connection is ended."""
     handshake_timeout_s: float = 10.0
+    access: AccessRules | None = None
+    """Who may send and receive where; None is everyone everywhere, as with the original."""
     warnings: tuple[str, ...] = ()
     """What is worth a line in the log at the start."""
 
