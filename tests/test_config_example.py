@@ -16,6 +16,7 @@ class ExampleTests(ConfigCase):
         super().setUp()
         with open(_EXAMPLE, encoding="utf-8") as file:
             self.text = file.read()
+        self.write(os.path.join(self.etc, "access.conf"), b"allow shop send sms\n")
 
     def test_as_it_stands_it_is_the_defaults_with_messages_kept(self):
         loaded = self.load_bare(self.text)
@@ -40,7 +41,7 @@ class ExampleTests(ConfigCase):
 
     def test_every_setting_is_there(self):
         text = self.text.replace(";[channel", "[channel")
-        for section in ("server", "database", "credential", "channel sms"):
+        for section in ("server", "database", "credential", "access", "channel sms"):
             known = (
                 CHANNEL_KEYS if section == "channel sms" else [o.key for o in OPTIONS if o.section == section]
             )

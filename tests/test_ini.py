@@ -118,6 +118,19 @@ class LineTests(unittest.TestCase):
         self.assertIn("[s] (x.ini line 4)", ini.warnings[0])
         self.assertIn("at line 1 is not used", ini.warnings[0])
 
+    def test_lines_that_are_not_used_are_known(self):
+        for text, lines in (
+            ("[s]\nk=1\nk[]=2\n", []),
+            ("[s]\nk=1\nl=1\nk=2\nk=3\n", [2, 4]),
+            ("[s]\nk[]=1\nk[]=2\nk=3\n", [2, 3]),
+            ("[s]\nk=1\n[s]\nk=2\n", [1]),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(read(text).sections["s"].lost, lines)
+
+    def test_as_it_is_written(self):
+        self.assertEqual(read('[s]\nk = "a" ; b \n').sections["s"].values["k"][0].written, '"a" ; b')
+
     def test_values_are_not_in_the_representation(self):
         self.assertNotIn("hidden", repr(read("[s]\nk=hidden\n")))
 

@@ -2,8 +2,9 @@
 
 `ini` reads the file's text, `values` and `database_url` turn texts into values, `options` is the
 table of all settings, `given` gathers what is set where, `database` and `load` make Settings of it.
+`access` finds the access list, `access_words` and `access_lines` read it.
 """
 
-from wsmb.config.load import load_settings
+from wsmb.config.load import load_access, load_settings
 
-__all__ = ["load_settings"]
+__all__ = ["load_access", "load_settings"]

@@ -26,6 +26,8 @@ class IniValue:
 
     text: str = field(repr=False)
     line: int
+    written: str = field(repr=False, default="")
+    """All that stands behind the `=`, with quotes and comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class IniSection:
     line: int
     values: dict[str, list[IniValue]] = field(default_factory=dict)
     """Key (without its `[]`) to values; more than one only where the key was written `key[]`."""
+    lost: list[int] = field(default_factory=list)
+    """Lines that are not used, because a later line took their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def read_ini(data: bytes, file_name: str) -> Ini:
     """The sections of `data`. Raises SettingError; its text names `file_name` and holds no value."""
     ini = Ini()
     section = ""
-    for line, text in enumerate(_lines(data, file_name), 1):
+    for line, text in enumerate(lines_of(data, file_name), 1):
         place = f"{file_name} line {line}"
         content = text.strip(" \t")
         if not content or content[0] in ";#":
@@ -66,7 +70,8 @@ def read_ini(data: bytes, file_name: str) -> Ini:
     return ini
 
 
-def _lines(data: bytes, file_name: str) -> list[str]:
+def lines_of(data: bytes, file_name: str) -> list[str]:
+    """The lines of `data`. Raises SettingError for what is no text."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -88,13 +93,15 @@ def _section_name(content: str, place: str) -> str:
 
 def _begin(ini: Ini, section: str, line: int, place: str) -> None:
     """PHP forgets what stood under an earlier section of the same name, and so do we."""
+    lost = []
     if section in ini.sections:
         earlier = ini.sections[section].line
         ini.warnings.append(
             f"[{printable(section)}] ({place}): stands here again; "
             f"what stands under it at line {earlier} is not used; put both together"
         )
-    ini.sections[section] = IniSection(line)
+        lost = [earlier]
+    ini.sections[section] = IniSection(line, lost=lost)
 
 
 def _add(ini: Ini, section: str, content: str, line: int, place: str) -> None:
@@ -102,7 +109,7 @@ def _add(ini: Ini, section: str, content: str, line: int, place: str) -> None:
     key = left.strip(" \t")
     if not equals or not key or ";" in key:
         raise SettingError(f"{place}: neither a section nor a setting; write [name] or key = value")
-    value = IniValue(_value(right), line)
+    value = IniValue(_value(right), line, right.strip(" \t"))
     values = ini.sections[section].values
     if match := _LIST_KEY.fullmatch(key):
         values.setdefault(match[1], []).append(value)
@@ -110,6 +117,7 @@ def _add(ini: Ini, section: str, content: str, line: int, place: str) -> None:
     if key in values:
         title = f"[{printable(section)}] {shown_name(key)}"
         ini.warnings.append(f"{title} ({place}): given again; the last one counts, remove the others")
+        ini.sections[section].lost.extend(earlier.line for earlier in values[key])
     values[key] = [value]
 
 

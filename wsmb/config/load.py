@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from wsmb.access import AccessRules
 from wsmb.config import options
+from wsmb.config.access import choose_access
 from wsmb.config.database import choose_database
 from wsmb.config.given import Folders, Found, Gathered, Given, Rank, gather
 from wsmb.config.ini import Ini, read_ini
@@ -29,17 +31,28 @@ def load_settings(
     and [] are as if absent, other names are passed over. `cwd` is absolute; relative paths are
     relative to it, but those in the file to the file's folder. No error or warning holds a password.
     """
-    folders, ini = Folders(cwd, cwd), Ini()
-    if config_file is not None:
-        path = os.path.join(cwd, config_file)
-        folders, ini = Folders(os.path.dirname(path), cwd), _read_file(path, config_file)
-    file_name = "" if config_file is None else printable(config_file)
+    folders, ini, file_name = _file(config_file, cwd)
     gathered = gather(ini, file_name, environ, overrides)
     _look_at_url(gathered)
-    settings = _settings(gathered, folders, file_name)
+    access = choose_access(gathered, ini, file_name, folders)
+    settings = replace(_settings(gathered, folders, file_name), access=access)
     if settings.keeps_data:
         return replace(settings, database=choose_database(gathered.server, folders))
     return settings
+
+
+def load_access(*, config_file: str | None, environ: Mapping[str, str], cwd: str) -> AccessRules | None:
+    """The access list alone, if there is one; no other file needs to be there. Raises SettingError."""
+    folders, ini, file_name = _file(config_file, cwd)
+    return choose_access(gather(ini, file_name, environ, {}), ini, file_name, folders)
+
+
+def _file(config_file: str | None, cwd: str) -> tuple[Folders, Ini, str]:
+    """The configuration file's folder, its content, and its name for errors."""
+    if config_file is None:
+        return Folders(cwd, cwd), Ini(), ""
+    path = os.path.join(cwd, config_file)
+    return Folders(os.path.dirname(path), cwd), _read_file(path, config_file), printable(config_file)
 
 
 def _read_file(path: str, config_file: str) -> Ini:

@@ -199,6 +199,31 @@ DATA = Option(
     "Files with users, or user:hash, as source says",
     repeated=True,
 )
+ACCESS_FILE = Option(
+    "access", "file", values.plain, None, "WSMB_ACCESS_FILE",
+    "A file with an access list, whose lines stand in the place of this one; from the environment, of all",
+    empty_counts=True,
+)
+GROUP = Option(
+    "access", "group", values.plain, None, "",
+    "NAME: USER, USER: a group, which the other lines call @NAME",
+    repeated=True,
+)
+ALLOW = Option(
+    "access", "allow", values.plain, None, "",
+    "USER ACTION CHANNEL: whom to allow (name, @group, *) what (send, receive, *) where (*, {user})",
+    repeated=True,
+)
+DENY = Option(
+    "access", "deny", values.plain, None, "",
+    "The same for what to deny; of all allow and deny lines, the first that fits decides",
+    repeated=True,
+)
+RECEIVERS = Option(
+    "access", "receivers", values.plain, None, "",
+    "USER NUMBER: the largest number_of_receiver the user may ask for; 0 is any; the first that fits counts",
+    repeated=True,
+)
 # fmt: on
 
 OPTIONS: tuple[Option[Any], ...] = (
@@ -208,6 +233,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     *(PING_INTERVAL, PING_TIMEOUT, HANDSHAKE_TIMEOUT),
     *(DATABASE_URL, DRIVER, HOST, DATABASE_PORT, NAME, PREFIX, USERNAME, PASSWORD, LIMIT),
     *(HTPASSWD, SOURCE, DATA),
+    *(ACCESS_FILE, GROUP, ALLOW, DENY, RECEIVERS),
 )
 SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))
 
