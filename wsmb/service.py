@@ -171,8 +171,16 @@ class BrokerService(service.Service):
             if self._settings.keeps_data
             else "no messages are kept",
         )
+        self._tell_of_access()
         self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
         _settle_memory()
+
+    def _tell_of_access(self) -> None:
+        access = self._settings.access
+        if access is None:
+            _log.warn("no access list: every user may send and receive on every channel (docs/security.md)")
+        else:
+            _log.info("access list with {count} allow and deny lines", count=len(access.rules))
 
     def _terminate(self, *_: object) -> None:
         # Twisted's own handler stops as well, but then ends the process by the signal: to a supervisor,
@@ -192,6 +200,9 @@ class BrokerService(service.Service):
 
     def _report(self) -> None:
         self._factory.report_refusals()
+        forbidden = self._broker.forbidden.take()
+        if forbidden:
+            _log.warn("forbidden in the last minute: {forbidden}", forbidden=forbidden)
         counts = self._broker.take_counts()
         if counts:
             text = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
