@@ -126,11 +126,12 @@ class DecisionTests(SynchronousTestCase):
     def test_made_up_names_do_not_fill_the_memory(self) -> None:
         asked = access_list(rule(True, "*", "send", "a*"))
         for number in range(access.MOST_DECISIONS + 1):
-            asked.decide("u", SEND, f"a{number}")
+            asked.check_send("u", f"a{number}", None, {}.__getitem__)
         for number in range(access.MOST_USERS + 1):
             asked.decide(f"u{number}", SEND, "a")
         self.assertLess(len(asked._decisions), access.MOST_DECISIONS)
         self.assertLess(len(asked._users), access.MOST_USERS)
+        self.assertLess(len(asked.free_to_send), access.MOST_DECISIONS)
         self.assert_allowed(asked, "u0", "a0")
         self.assert_denied(asked, "u0", "b")
 
@@ -164,6 +165,15 @@ class ReceiverLimitTests(SynchronousTestCase):
     def test_without_one_every_number_passes(self) -> None:
         for limit in (None, 0, 1, 99):
             self.assertEqual(self.ask(limited(("other", 1)), "shop", limit, 7), limit)
+
+    def test_only_who_may_send_any_number_is_free_to_send(self) -> None:
+        asked = limited(("shop", 2), ("admin", 0))
+        for user in ("shop", "admin", "other"):
+            self.ask(asked, user, 1)
+        self.assertEqual(asked.free_to_send, {("admin", "sms"), ("other", "sms")})
+        asked = access_list(rule(False, "*", "send", "sms"))
+        self.assertRaises(CommandError, self.ask, asked, "u", 1)
+        self.assertEqual(asked.free_to_send, set())
 
     def test_up_to_it_and_not_all(self) -> None:
         asked = limited(("shop", 2))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.logger import eventAsText, globalLogPublisher
+from twisted.logger import capturedLogs, eventAsText, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_protocol import Connection, World, basic, client_frame, request
+from wsmb.access import AccessRules
 from wsmb.errors import CloseCode
 from wsmb.handshake import refusal
 from wsmb.protocol import MAX_FRAGMENTS
@@ -207,6 +208,19 @@ class OpeningTests(ProtocolTestCase):
             self.refused(request(authorization=None), 401)
         self.assertEqual(self.one.factory.take_refusals(), "3 with 401")
         self.assertEqual(self.one.factory.take_refusals(), "")
+
+    def test_what_the_access_list_refuses_is_reported_once(self) -> None:
+        self.one.broker.use_access(AccessRules())
+        connection = self.one.open()
+        for _ in range(2):
+            connection.receive(client_frame(b'{"command":"receive-message","channel":"sms"}'))
+        with capturedLogs() as events:
+            self.one.factory.report_refusals()
+            self.one.factory.report_refusals()
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["forbidden by the access list in the last minute: qa 2 receive (last on 'sms')"],
+        )
 
 
 class GreetingTests(ProtocolTestCase):

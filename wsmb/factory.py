@@ -122,10 +122,13 @@ class BrokerFactory(WebSocketServerFactory):
             connection.quiet_since_s = now_s
 
     def report_refusals(self) -> None:
-        """Log how many requests were refused since the last report, if any. To be called every minute."""
+        """Log what was refused since the last report, if anything. To be called every minute."""
         counts = self.take_refusals()
         if counts:
             _log.warn("requests refused in the last minute: {counts}", counts=counts)
+        forbidden = self.broker.forbidden.take()
+        if forbidden:
+            _log.warn("forbidden by the access list in the last minute: {forbidden}", forbidden=forbidden)
 
     def take_refusals(self) -> str:
         """How many requests were refused since the last call: `3 with 401, 1 with 431`."""

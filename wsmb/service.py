@@ -200,9 +200,6 @@ class BrokerService(service.Service):
 
     def _report(self) -> None:
         self._factory.report_refusals()
-        forbidden = self._broker.forbidden.take()
-        if forbidden:
-            _log.warn("forbidden in the last minute: {forbidden}", forbidden=forbidden)
         counts = self._broker.take_counts()
         if counts:
             text = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))

@@ -186,7 +186,7 @@ class Session:
         limit = command.number_of_receiver
         limit = None if limit is None else wire.receiver_limit(limit)
         access = self._broker.access
-        if access is not None:
+        if access is not None and (self._user, name) not in access.free_to_send:
             limit = access.check_send(self._user, name, limit, self._broker.default_limit)
         if command.confirm is None and command.message_id is None and command.ttl is None:
             receivers = self._broker.send(name, payload, command.data, limit, self._peer, self.answers)

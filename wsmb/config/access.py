@@ -10,7 +10,7 @@ from wsmb.config import options
 from wsmb.config.access_lines import KEYWORDS, AccessLine, access_lines, access_rules
 from wsmb.config.given import Folders, Gathered, Given, Rank
 from wsmb.config.ini import Ini, IniSection
-from wsmb.config.values import printable, shown
+from wsmb.config.values import shown
 from wsmb.errors import SettingError
 
 SECTION = options.ACCESS_FILE.section
@@ -69,4 +69,5 @@ def _of_file(named: Given[str], folders: Folders) -> list[AccessLine]:
         title = f"{options.ACCESS_FILE.title} ({named.place})"
         remedy = "name a file that is there and that the broker's own user may read"
         raise SettingError(f"{title}: {shown(named.value)}: {reason}; {remedy}")
-    return access_lines(data, printable(path))
+    # In full: a place without the file's name at its end is none.
+    return access_lines(data, path if path.isprintable() else ascii(path))
