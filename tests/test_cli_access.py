@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -46,6 +47,19 @@ class ExplainTests(SynchronousTestCase):
             self.explain("home", "receive", "sms"),
             (0, [f"allowed by {self.conf} line 2: allow @gateways receive sms"]),
         )
+
+    def test_what_docs_security_md_says(self) -> None:
+        text = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+        ini, conf = (block.partition("\n```")[0] for block in text.split("```ini\n")[1].split("```\n# "))
+        self.ini.write_text(ini)
+        examples = re.findall(r"\$ wsmb access explain (.+) --config wsmb.ini\n    (.+)", text)
+        for argv, answer in examples:
+            _, lines = self.explain(*argv.split())
+            self.assertEqual([line.replace(str(self.ini), "wsmb.ini") for line in lines], [answer])
+        self.assertEqual(len(examples), 2)
+        self.ini.write_text("[access]\nfile = access.conf\n")
+        self.conf.write_text(f"# {conf}")
+        self.assertEqual(self.explain("shop", "send", "sms")[0], 0)
 
     def test_the_line_that_denies(self) -> None:
         expected = [f"denied by {self.conf} line 1: deny office * sms"]
