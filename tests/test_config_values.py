@@ -122,7 +122,9 @@ class NameTests(ConfigCase):
         ):
             with self.subTest(ini=ini):
                 self.assertEqual(self.refusal(ini), expected)
-        self.assertIn("known are server, database, credential, channel NAME", self.refusal("[\u2028]"))
+        self.assertIn(
+            "known are server, database, credential, access, channel NAME", self.refusal("[\u2028]")
+        )
 
 
 class FileTests(ConfigCase):

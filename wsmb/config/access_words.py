@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from wsmb.access import Pattern
 from wsmb.config.values import BadValueError, shown
+from wsmb.settings import MAX_NAME_CHARS
 
 EVERY = "*"
-_MOST_CHANNEL_CHARS = 100
 _TOKEN = re.compile(
     r"(?P<space>[ \t]+)|(?P<comma>,)|(?P<comment>;)|(?P<plain>[^ \t,;\"]+)"
     r'|"(?P<quoted>(?:[^"]|"")*)"|(?P<open>")'
@@ -122,8 +122,8 @@ def pattern(word: Word) -> Pattern:
                 _check_literal(part, is_quoted=is_quoted)
                 pieces[-1][-1] += part
     _not_empty(written(word))
-    if len(pieces) == 1 and len("".join(pieces[0])) > _MOST_CHANNEL_CHARS:
-        raise BadValueError(f"a channel's name has at most {_MOST_CHANNEL_CHARS} characters")
+    if len(pieces) == 1 and len("".join(pieces[0])) > MAX_NAME_CHARS:
+        raise BadValueError(f"a channel's name has at most {MAX_NAME_CHARS} characters")
     if not any(is_quoted for _, is_quoted in word) and (found := _OF_OTHER_BROKERS.search(written(word))):
         raise BadValueError(
             f"{found[1]} is no wildcard here; write * or {{user}}, or put the name in quotes if it is one"
