@@ -1,6 +1,7 @@
 """Tests for wsmb.wire."""
 
 import json
+import time
 
 import msgspec
 from hypothesis import given
@@ -166,6 +167,12 @@ class DepthTests(SynchronousTestCase):
     def test_brackets_side_by_side_and_in_strings_are_not_deep(self) -> None:
         for data in (b"[" + b"[1]," * 5_000 + b"1]", json.dumps("[{" * 5_000 + '\\"[').encode()):
             self.assertIsInstance(wire.decode(self.frame(data)), wire.SendMessage)
+
+    def test_a_string_that_does_not_end_takes_no_longer(self) -> None:
+        for text in (b"x" * 1_000_000, b'\\"' * 500_000, b"\\" * 1_000_001):
+            start_s = time.process_time()
+            self.assertRaises(CommandError, wire.decode, b"[" * 201 + b'"' + text)
+            self.assertLess(time.process_time() - start_s, 5)
 
     @given(st.text('[]{}"\\a,:1', max_size=600))
     def test_whatever_comes(self, text: str) -> None:

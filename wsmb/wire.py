@@ -22,7 +22,8 @@ MAX_DEPTH = 100
 _TOO_LONG = 10**MAX_CHANNEL_CHARS
 _FOR_EVER_S = 1e9
 
-_STRINGS = re.compile(rb'"(?:[^"\\]+|\\.)*"', re.DOTALL)
+# Possessive, and content with a string that does not end: else one such string takes for ever.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
