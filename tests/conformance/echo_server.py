@@ -23,6 +23,7 @@ from wsmb.broker import Broker
 from wsmb.factory import BrokerFactory
 from wsmb.frames import text_frame
 from wsmb.protocol import BrokerProtocol
+from wsmb.service import TimeStamp
 from wsmb.settings import DatabaseSettings, Settings
 from wsmb.store import open_store
 
@@ -59,8 +60,9 @@ def main() -> None:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     reactor: Any = default_reactor
     settings = Settings(listen=(), max_frame_bytes=LARGEST_MESSAGE_BYTES)
-    broker = Broker(settings, open_store(DatabaseSettings(), reactor), reactor.callLater)
-    factory = BrokerFactory(settings, broker, None, reactor)
+    time_stamp = TimeStamp()
+    broker = Broker(settings, open_store(DatabaseSettings(), reactor), reactor.callLater, time_stamp)
+    factory = BrokerFactory(settings, broker, None, reactor, time_stamp)
     factory.protocol = GeneralEchoProtocol if "--general-parser" in sys.argv else EchoProtocol
     port = reactor.listenTCP(0, factory, interface="127.0.0.1")
     print(port.getHost().port, flush=True)
