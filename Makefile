@@ -11,6 +11,9 @@ ROUNDS ?= 3
 ONLY ?=
 BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 
+# For `make fuzz`: how many requests, frames and commands, and the seed that repeats an earlier run.
+MUTATIONS ?= 10000
+
 # For `make chaos`: FOR is how long in all (60s, 30m); or KILLS is how many in each scenario, however long it
 # takes. SCENARIO has the names of some of them. SEED repeats what was random in an earlier run.
 FOR ?= $(if $(KILLS),,60s)
@@ -18,7 +21,7 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian chaos bench bench-kept bench-memory bench-waiting clean
+.PHONY: run test lint types unit plugin conformance debian fuzz chaos bench bench-kept bench-memory bench-waiting clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -53,6 +56,11 @@ unit: $(VENV)/ready
 conformance: $(VENV)/ready
 	@if $(BIN)/python -c 'import kosoku' 2>/dev/null; then PYTHONPATH=. $(BIN)/python -m tests.conformance.run; \
 	else echo "Skipped: the Autobahn test suite (kosoku is to be had for x86-64 only)."; fi
+
+# What is hostile, against a running broker; about half a minute.
+fuzz: $(VENV)/ready
+	WSMB_TEST_MUTATIONS=$(MUTATIONS) WSMB_TEST_SEED="$${SEED:-$$(date +%s)}" PYTHONPATH=. \
+	    timeout 600 $(BIN)/python -m twisted.trial tests.integration.test_hostile
 
 chaos: debian $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m chaos $(FOR:%=--for %) $(KILLS:%=--kills %) $(SEED:%=--seed %) \

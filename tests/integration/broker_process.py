@@ -179,3 +179,16 @@ class BrokerProcess:
             raise ValueError("it does not run")
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
+
+    def sockets(self) -> int:
+        """How many sockets it has open: connections, those that it listens on, and its own."""
+        if self._process is None:
+            raise ValueError("it does not run")
+        return sum(_is_socket(file) for file in Path(f"/proc/{self._process.pid}/fd").iterdir())
+
+
+def _is_socket(descriptor: Path) -> bool:
+    try:
+        return str(descriptor.readlink()).startswith("socket:")
+    except FileNotFoundError:  # closed meanwhile
+        return False

@@ -125,6 +125,11 @@ class RawClient:
         """End the TCP connection, with a FIN if all that came has been read."""
         self.socket.close()
 
+    def end_sending(self) -> None:
+        """Send a FIN, and read on."""
+        with suppress(OSError):  # the broker may have ended the connection already
+            self.socket.shutdown(socket.SHUT_WR)
+
     def reset(self) -> None:
         """End the TCP connection with a RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

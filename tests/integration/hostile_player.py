@@ -1,0 +1,120 @@
+"""Plays requests and frames that may be anything against a broker, many connections at a time."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from tests.integration.raw_client import CLOSE, client_frame, connect, opening
+from tests.mutations import Case
+from wsmb.handshake import HEAD_END, MAX_HEAD_BYTES, REASONS, refusal
+
+REFUSALS = {refusal(status) for status in REASONS}
+ACCEPTED = re.compile(
+    rb"HTTP/1\.1 101 Switching Protocols\r\nServer: wsmb\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+    rb"(?:Sec-WebSocket-Protocol: wsmb\r\n)?Sec-WebSocket-Accept: [A-Za-z0-9+/]{27}=\r\n\r\n"
+)
+
+
+def is_complete(request: bytes) -> bool:
+    """Whether the broker must answer: the head has ended, or is too long."""
+    return len(request) >= MAX_HEAD_BYTES or HEAD_END in request
+
+
+def play_request(connection: socket.socket, request: bytes) -> Callable[[], bytes]:
+    """Send `request`; returns what reads the answer, of which b"" is none, and ends the connection."""
+    _send(connection, request)
+    if not is_complete(request):
+        _end_sending(connection)
+
+    def answer() -> bytes:
+        received = bytearray()
+        while not ACCEPTED.match(received) and (data := _receive(connection)):
+            received += data
+        connection.close()
+        accepted = ACCEPTED.match(received)
+        return accepted[0] if accepted else bytes(received)
+
+    return answer
+
+
+def play_frames(connection: socket.socket, stream: bytes, number: int) -> Callable[[], bytes]:
+    """Open, send `stream`, leave in a way that depends on `number`; returns what reads all that came."""
+    head = bytearray()
+    while not head.endswith(HEAD_END):
+        data = _receive(connection)
+        if not data:
+            raise AssertionError(f"a good request was refused: {bytes(head)!r}")
+        head += data
+    cut = len(stream) * (number % 5) // 4
+    for piece in (stream[:cut], stream[cut:]):
+        _send(connection, piece)
+    if number % 3 == 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        return bytes
+    if number % 3 == 1:
+        _send(connection, client_frame(struct.pack(">H", 1000), CLOSE))
+    _end_sending(connection)
+
+    def rest() -> bytes:
+        received = b"".join(iter(lambda: _receive(connection), b""))
+        connection.close()
+        return received
+
+    return rest
+
+
+def requests(port: int, cases: Sequence[Case]) -> list[bytes]:
+    """The answers to these requests, which are all under way at the same time."""
+    reads = [play_request(_connection(port), case.data) for case in cases]
+    return [read() for read in reads]
+
+
+def streams(port: int, cases: Sequence[Case]) -> None:
+    """Send these streams of frames on connections of their own, which are all open at the same time."""
+    connections = [_connection(port) for _ in cases]
+    for connection in connections:
+        connection.sendall(opening())
+    reads = [
+        play_frames(connection, case.data, number)
+        for number, (connection, case) in enumerate(zip(connections, cases, strict=True))
+    ]
+    for read in reads:
+        read()
+
+
+def explain(request: bytes, answer: bytes) -> str | None:
+    """What is wrong with `answer`, if anything is."""
+    if not answer:
+        return "no answer" if is_complete(request) else None
+    if answer in REFUSALS or (ACCEPTED.fullmatch(answer) and b"\r\n" in request):
+        return None
+    return f"an unknown answer: {answer[:500]!r}"
+
+
+def _connection(port: int) -> socket.socket:
+    connection = connect(port)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _send(connection: socket.socket, data: bytes) -> None:
+    # The broker may have ended the connection already.
+    with suppress(ConnectionError):
+        connection.sendall(data)
+
+
+def _end_sending(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+
+
+def _receive(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65_536)
+    except ConnectionError:
+        return b""
