@@ -11,8 +11,8 @@ ROUNDS ?= 3
 ONLY ?=
 BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 
-# For `make fuzz`: how many requests, frames and commands, and the seed that repeats an earlier run.
-MUTATIONS ?= 10000
+# For `make fuzz`: how many requests, frames and commands in each of its two rounds, and the seed that repeats an earlier run.
+MUTATIONS ?= 6000
 
 # For `make chaos`: FOR is how long in all (60s, 30m); or KILLS is how many in each scenario, however long it
 # takes. SCENARIO has the names of some of them. SEED repeats what was random in an earlier run.
