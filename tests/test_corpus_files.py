@@ -15,7 +15,10 @@ from wsmb.settings import Settings
 from wsmb.user_files import UserFiles
 
 MUTATIONS = 500
-WORDS = "true always oldest config 0 -0 99999999999999999999 1e9 nan ٣ ² [] / // ~ \\ :: % null".split()
+WORDS = (
+    *("true", "always", "oldest", "config", "null", "nan", "0", "-0", "1e9", "9" * 20, "٣", "²"),
+    *("[]", "/", "//", "~", "\\", "::", "%"),
+)
 URLS = (
     *(
         "tcp:1",
