@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import Deferred
@@ -27,6 +28,8 @@ _FROM_URL_SAFE = str.maketrans("-_", "+/")
 class OpeningProtocol(WebSocketServerProtocol):
     """A connection until its upgrade has been answered."""
 
+    log = txaio.make_logger(level="info")  # type: ignore[attr-defined]
+    """Stays at this level, whatever txaio is set to: at debug Autobahn logs the request, password and all."""
     factory: BrokerFactory
     openHandshakeTimeoutCall: Any
     user = ""
