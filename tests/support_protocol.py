@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import txaio
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
@@ -67,6 +68,9 @@ class Checker:
         self.open: list[Callable[[], None]] = []
         self.asked: list[str] = []
 
+    def remembers(self, user: str, password: bytes) -> bool:
+        return False
+
     def check(self, user: str, password: bytes, done: Callable[[bool], None]) -> None:
         self.asked.append(user)
         self.open.append(lambda: done(password == b"right"))
@@ -95,9 +99,9 @@ class Transport(StringTransportWithDisconnection):
 class Connection:
     """One client of the broker under test."""
 
-    def __init__(self, factory: BrokerFactory, clock: Clock) -> None:
+    def __init__(self, factory: BrokerFactory, clock: Clock, address: str) -> None:
         self.clock = clock
-        self.transport = Transport()
+        self.transport = Transport(peerAddress=IPv4Address("TCP", address, 4711))
         self.protocol: BrokerProtocol = factory.buildProtocol(None)
         self.transport.protocol = self.protocol
         self.protocol.makeConnection(self.transport)
@@ -145,12 +149,12 @@ class World:
     def close(self) -> None:
         txaio.config.loop = None
 
-    def connect(self) -> Connection:
-        return Connection(self.factory, self.clock)
+    def connect(self, address: str = "192.0.2.1") -> Connection:
+        return Connection(self.factory, self.clock, address)
 
-    def open(self, *headers: str, **options: Any) -> Connection:
+    def open(self, *headers: str, address: str = "192.0.2.1", **options: Any) -> Connection:
         """A connection that is in, the answer to its upgrade read."""
-        connection = self.connect()
+        connection = self.connect(address)
         connection.receive(request(*headers, **options))
         answer = connection.taken()
         if not answer.startswith(b"HTTP/1.1 101 ") or not answer.endswith(b"\r\n\r\n"):

@@ -155,3 +155,25 @@ class Stop(AuthenticatorCase):
         self.answer()
         self.auth.stop()
         self.assertEqual(self.ask(), [False])
+
+
+class Remembers(AuthenticatorCase):
+    def test_what_was_right(self):
+        self.assertIs(self.auth.remembers("qa", RIGHT), False)
+        self.answer()
+        known = [self.auth.remembers("qa", word) for word in (RIGHT, WRONG)]
+        self.assertEqual((known, self.auth.remembers("qb", RIGHT)), ([True, False], False))
+
+    def test_not_what_was_wrong(self):
+        self.answer(password=WRONG)
+        self.assertIs(self.auth.remembers("qa", WRONG), False)
+
+    def test_nothing_once_the_files_have_changed(self):
+        self.answer()
+        self.change(f"qa:{HASH}\nqb:{HASH}\n")
+        self.assertIs(self.auth.remembers("qa", RIGHT), False)
+
+    def test_nothing_after_the_end(self):
+        self.answer()
+        self.auth.stop()
+        self.assertIs(self.auth.remembers("qa", RIGHT), False)

@@ -89,7 +89,8 @@ class DefaultTests(ConfigCase):
                 option.default_value()
 
     def test_every_section_has_keys_and_every_variable_is_there_once(self):
-        self.assertEqual(SECTIONS, ("server", "database", "credential", "access"))
+        sections = ("server", "database", "credential", "access", "limits", "proxy", "tls")
+        self.assertEqual(SECTIONS, sections)
         variables = [option.environment for option in OPTIONS if option.environment]
         self.assertEqual(len(variables), len(set(variables)))
         self.assertEqual(sum(len(keys_of(section)) for section in SECTIONS), len(OPTIONS))

@@ -11,7 +11,7 @@ from tests.support_config import SECRET, ConfigCase
 from wsmb.config.database_url import DatabaseUrl, database_url
 from wsmb.config.values import BadValueError
 from wsmb.errors import SettingError
-from wsmb.settings import DatabaseSettings, KeepData
+from wsmb.settings import DatabaseSettings, DatabaseTls, KeepData, TlsCheck
 
 MYSQL = DatabaseSettings("mysql", host="h", name="n", username="u", password="p")
 PGSQL = replace(MYSQL, driver="pgsql", port=5432)
@@ -56,6 +56,24 @@ class UrlTests(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(parsed(text), expected)
 
+    def test_tls(self):
+        for text, expected in {
+            "mysql://h/n": None,
+            "mysql://h/n?ssl_ca=/a%20b.pem": DatabaseTls(TlsCheck.NAME, "/a b.pem"),
+            "mysql://h/n?ssl_ca=system": DatabaseTls(TlsCheck.NAME),
+            "mysql://h/n?ssl_verify=full": DatabaseTls(TlsCheck.NAME),
+            "mysql://h/n?ssl_verify=ca&ssl_ca=a.pem": DatabaseTls(TlsCheck.AUTHORITY, "a.pem"),
+            "mysql://h/n?ssl_verify=no": DatabaseTls(TlsCheck.NOTHING),
+            "pgsql://h/n": None,
+            "pgsql://h/n?sslmode=verify-full&sslrootcert=/a.pem": DatabaseTls(TlsCheck.NAME, "/a.pem"),
+            "pgsql://h/n?sslrootcert=system": DatabaseTls(TlsCheck.NAME),
+            "pgsql://h/n?sslmode=verify-ca": DatabaseTls(TlsCheck.AUTHORITY),
+            "pgsql://h/n?sslmode=require": DatabaseTls(TlsCheck.NOTHING),
+            "pgsql://h/n?sslmode=disable": DatabaseTls(TlsCheck.DISABLED),
+        }.items():
+            with self.subTest(text=text):
+                self.assertEqual(parsed(text).tls, expected)
+
     def test_sqlite_and_memory(self):
         self.assertEqual(parsed("sqlite:///a%20b/c"), DatabaseUrl("sqlite", "a b/c"))
         self.assertEqual(parsed("sqlite:////a/c?prefix=x_"), DatabaseUrl("sqlite", "/a/c", prefix="x_"))
@@ -84,9 +102,12 @@ class UrlTests(unittest.TestCase):
             "mysql://h:65536/n": "port is no number",
             "pgsql://u:p@h": "names no database; give pgsql://user:password@host:port/name",
             f"postgresql://u:{SECRET}/n": "port is no number from 1 to 65535; give pgsql://",
-            f"pgsql://h/n?password={SECRET}": "it takes only unix_socket and prefix",
-            f"mysql://h/n?password={SECRET}": "it takes only unix_socket and prefix",
+            f"pgsql://h/n?password={SECRET}": "it takes only unix_socket, prefix, sslmode, sslrootcert",
+            f"mysql://h/n?password={SECRET}": "it takes only unix_socket, prefix, ssl_verify, ssl_ca",
             "mysql://h/n?unix_socket=x": "begins with /",
+            "mysql://h/n?sslmode=require": "it takes only unix_socket, prefix, ssl_verify, ssl_ca",
+            f"mysql://h/n?ssl_verify={SECRET}": "ssl_verify is none; give full, ca, no",
+            "pgsql://h/n?sslmode=": "give verify-full, verify-ca, require, prefer, disable",
             "mysql://h/n?prefix=a-b": "letters, digits",
             f"mysql://u:{SECRET}%ff@h/n": "not UTF-8",
         }.items():
@@ -130,6 +151,21 @@ class ChoiceTests(ConfigCase):
             self.database(None, env, keep_data="true"),
             DatabaseSettings("mysql", "", "h", 99, "n", "u", "p", "x"),
         )
+
+    def test_the_file_of_authorities_is_relative_to_where_it_is_named(self):
+        for folder in (self.etc, self.cwd):
+            self.write(os.path.join(folder, "ca.pem"), b"")
+        url = "mysql://h/n?ssl_ca=ca.pem"
+        in_file = self.database(f"[database]\nurl={url}\n")
+        self.assertEqual(in_file.tls, DatabaseTls(TlsCheck.NAME, os.path.join(self.etc, "ca.pem")))
+        self.assertEqual(
+            self.database(database=url).tls, DatabaseTls(TlsCheck.NAME, os.path.join(self.cwd, "ca.pem"))
+        )
+
+    def test_and_must_be_there(self):
+        text = self.refusal(f"[database]\nurl=pgsql://u:{SECRET}@h/n?sslrootcert=nowhere.pem\n")
+        self.assertIn("the file of authorities", text)
+        self.assertIn("nowhere.pem' is not there", text)
 
     def test_parts_for_postgresql(self):
         for name in ("pgsql", "PostgreSQL"):

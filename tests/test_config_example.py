@@ -4,7 +4,7 @@ import os
 import re
 
 from tests.support_config import ConfigCase
-from wsmb.config.options import CHANNEL_KEYS, OPTIONS
+from wsmb.config.options import CHANNEL_KEYS, OPTIONS, SECTIONS
 from wsmb.settings import DatabaseSettings, KeepData, Settings
 
 _EXAMPLE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "wsmb.ini.example")
@@ -41,7 +41,7 @@ class ExampleTests(ConfigCase):
 
     def test_every_setting_is_there(self):
         text = self.text.replace(";[channel", "[channel")
-        for section in ("server", "database", "credential", "access", "channel sms"):
+        for section in (*SECTIONS, "channel sms"):
             known = (
                 CHANNEL_KEYS if section == "channel sms" else [o.key for o in OPTIONS if o.section == section]
             )

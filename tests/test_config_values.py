@@ -122,9 +122,8 @@ class NameTests(ConfigCase):
         ):
             with self.subTest(ini=ini):
                 self.assertEqual(self.refusal(ini), expected)
-        self.assertIn(
-            "known are server, database, credential, access, channel NAME", self.refusal("[\u2028]")
-        )
+        known = "known are server, database, credential, access, limits, proxy, tls, channel NAME"
+        self.assertIn(known, self.refusal("[\u2028]"))
 
 
 class FileTests(ConfigCase):

@@ -119,6 +119,12 @@ class Authenticator(PasswordChecker):
         self._answer(dones, False)
         self._pool.stop()
 
+    def remembers(self, user: str, password: bytes) -> bool:
+        """See PasswordChecker. Nothing is known while the files are read again, and after `stop`."""
+        self._look()
+        is_known = self._key_of(user, password) in self._successes
+        return is_known and not (self._is_reading or self._is_stopped)
+
     def check(self, user: str, password: bytes, done: Callable[[bool], None]) -> None:
         """See PasswordChecker. What was right before is answered at once; after `stop` all is wrong."""
         self._look()
@@ -129,8 +135,11 @@ class Authenticator(PasswordChecker):
         else:
             self._check(user, password, done)
 
+    def _key_of(self, user: str, password: bytes) -> bytes:
+        return hmac.digest(self._key, user.encode("utf-8", "surrogatepass") + b"\0" + password, "sha256")
+
     def _check(self, user: str, password: bytes, done: Callable[[bool], None]) -> None:
-        key = hmac.digest(self._key, user.encode("utf-8", "surrogatepass") + b"\0" + password, "sha256")
+        key = self._key_of(user, password)
         if key in self._successes:
             self._answer([done], True)
         elif key in self._under_way:

@@ -10,13 +10,17 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsmb.addresses import Networks
 from wsmb.broker import Broker
+from wsmb.door import Door
 from wsmb.errors import CloseCode
+from wsmb.guard import Guard
 from wsmb.interfaces import PasswordChecker
 from wsmb.outbox import Flusher
 from wsmb.protocol import BrokerProtocol
 from wsmb.session import Session
 from wsmb.settings import Settings
+from wsmb.throttle import Throttle
 
 CLOSE_TIMEOUT_S = 3
 END_TIMEOUT_S = 10.0
@@ -42,12 +46,14 @@ class BrokerFactory(WebSocketServerFactory):
         super().__init__(server="wsmb", reactor=reactor)
         self.settings = settings
         self.broker = broker
-        self.checker = checker
+        self.guard = Guard(checker, Throttle(settings.limits), reactor.seconds)
+        self.door = Door(settings.limits)
+        self.trusted_proxies = Networks(settings.trusted_proxies)
         self.time_stamp = time_stamp
         self.flusher = Flusher(reactor)
         self.connections: set[BrokerProtocol] = set()
         self.stopping = False
-        self._refusals: Counter[int] = Counter()
+        self._refusals: Counter[str] = Counter()
         self._ended: Deferred[None] | None = None
         self.setProtocolOptions(
             versions=[13],
@@ -65,6 +71,16 @@ class BrokerFactory(WebSocketServerFactory):
             allowedOrigins=["*"],
             allowNullOrigin=True,
         )
+
+    def turns_away(self) -> bool:
+        """Whether a new connection is to be closed at once, while others are being accepted."""
+        if self.door.is_overrun:
+            self.refused(503)
+        return self.door.is_overrun
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """Twisted's way to a new connection; None if there is no room even for an answer."""
+        return None if self.turns_away() else super().buildProtocol(addr)
 
     def opened(self, connection: BrokerProtocol) -> None:
         """A user has come in."""
@@ -87,9 +103,12 @@ class BrokerFactory(WebSocketServerFactory):
         )
         self._tell_if_ended()
 
-    def refused(self, status: int) -> None:
-        """A request was answered with this HTTP status. They are counted, not told one by one."""
-        self._refusals[status] += 1
+    def refused(self, why: int | str) -> None:
+        """A request was answered with this HTTP status, or did not come to be one.
+
+        They are counted, not told one by one.
+        """
+        self._refusals[str(why)] += 1
 
     def sweep(self, now_s: float) -> None:
         """Ping who has been silent for long, end who does not answer. To be called every second or so."""
@@ -122,7 +141,11 @@ class BrokerFactory(WebSocketServerFactory):
             connection.quiet_since_s = now_s
 
     def report_refusals(self) -> None:
-        """Log what was refused since the last report, if anything. To be called every minute."""
+        """Log what was refused since the last report, and who failed to log in, if anything.
+
+        To be called every minute.
+        """
+        self.guard.report()
         counts = self.take_refusals()
         if counts:
             _log.warn("requests refused in the last minute: {counts}", counts=counts)
@@ -133,7 +156,7 @@ class BrokerFactory(WebSocketServerFactory):
     def take_refusals(self) -> str:
         """How many requests were refused since the last call: `3 with 401, 1 with 431`."""
         refusals, self._refusals = self._refusals, Counter()
-        return ", ".join(f"{count} with {status}" for status, count in sorted(refusals.items()))
+        return ", ".join(f"{count} with {why}" for why, count in sorted(refusals.items()))
 
     def stop_taking(self) -> None:
         """The broker stops: take nothing new, let nobody in, and ask for proof of what was sent."""

@@ -15,6 +15,7 @@ REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     426: "Upgrade Required",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
@@ -25,8 +26,9 @@ _EXTRA_HEADERS = {
     401: ('WWW-Authenticate: Basic realm="wsmb", charset="UTF-8"',),
     405: ("Allow: GET",),
     426: ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
-    503: ("Retry-After: 5",),
 }
+_RETRIED = (429, 503)
+RETRY_AFTER_S = 5
 
 # Autobahn splits lines where str.splitlines() does: at VT, FF, FS, GS, RS and NEL as well.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85]|\r(?!\n)|(?<!\r)\n")
@@ -37,6 +39,8 @@ class Refusal(NamedTuple):
     """Why a request is not let in: an HTTP status."""
 
     status: int
+    retry_after_s: int = RETRY_AFTER_S
+    """With 429 and 503: when it may be tried again."""
 
 
 class Head(NamedTuple):
@@ -45,6 +49,8 @@ class Head(NamedTuple):
     text: bytes
     """The request line and headers with the empty line at their end, without `Origin`."""
     origin: str | None
+    forwarded: str = ""
+    """What all `X-Forwarded-For` say, in their order, with commas between."""
 
 
 def check_head(head: bytes) -> Head | Refusal:
@@ -57,6 +63,7 @@ def check_head(head: bytes) -> Head | Refusal:
     lines = head[: -len(HEAD_END)].split(b"\r\n")
     seen: dict[bytes, bytes] = {}
     kept = [lines[0]]
+    forwarded = []
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
         name = name.lower()
@@ -65,10 +72,16 @@ def check_head(head: bytes) -> Head | Refusal:
         seen[name] = value.strip()
         if name != b"origin":
             kept.append(line)
+        if name == b"x-forwarded-for":
+            forwarded.append(seen[name])
     if seen.get(b"sec-websocket-version", b"13") != b"13":
         return Refusal(426)  # Autobahn says 400, without the version that would do
     origin = seen.get(b"origin")
-    return Head(b"\r\n".join(kept) + HEAD_END, None if origin is None else origin.decode("latin-1"))
+    return Head(
+        b"\r\n".join(kept) + HEAD_END,
+        None if origin is None else origin.decode("latin-1"),
+        b",".join(forwarded).decode("latin-1"),
+    )
 
 
 def is_origin_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
@@ -82,7 +95,7 @@ def is_origin_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
     return origin == "file://" or ("://" not in origin and origin != "null")
 
 
-def refusal(status: int) -> bytes:
+def refusal(status: int, retry_after_s: int = RETRY_AFTER_S) -> bytes:
     """The HTTP answer with this `status`: one constant text for each, whatever the cause."""
     body = f"{status} {REASONS[status]}\n"
     headers = (
@@ -91,6 +104,6 @@ def refusal(status: int) -> bytes:
         "Content-Type: text/plain; charset=utf-8",
         f"Content-Length: {len(body)}",
         *([] if status == 426 else ["Connection: close"]),
-        *_EXTRA_HEADERS.get(status, ()),
+        *([f"Retry-After: {retry_after_s}"] if status in _RETRIED else _EXTRA_HEADERS.get(status, ())),
     )
     return ("\r\n".join(headers) + "\r\n\r\n" + body).encode()

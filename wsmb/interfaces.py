@@ -121,6 +121,9 @@ class Peer(Protocol):
 class PasswordChecker(Protocol):
     """Checks credentials."""
 
+    def remembers(self, user: str, password: bytes) -> bool:
+        """Whether `password` is known to be the one of `user`; costs next to nothing."""
+
     def check(self, user: str, password: bytes, done: Callable[[bool], None]) -> None:
         """Call `done` with whether `password` is the one of `user`; at once or later.
 

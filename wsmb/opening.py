@@ -6,23 +6,40 @@ tests/test_protocol.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 
-from wsmb.auth import parse_basic
-from wsmb.handshake import HEAD_END, MAX_HEAD_BYTES, REASONS, Refusal, check_head, is_origin_allowed, refusal
+from wsmb.addresses import behind, peer_address
+from wsmb.credentials import offered
+from wsmb.door import Visit
+from wsmb.guard import BUSY
+from wsmb.handshake import (
+    HEAD_END,
+    MAX_HEAD_BYTES,
+    REASONS,
+    RETRY_AFTER_S,
+    Refusal,
+    check_head,
+    is_origin_allowed,
+    refusal,
+)
+from wsmb.proxy_header import read_proxy_header
+from wsmb.settings import TlsUsers
 
 if TYPE_CHECKING:
     from wsmb.factory import BrokerFactory
 
 MAX_EARLY_BYTES = 65_536
-SUBPROTOCOL = "wsmb"
-
-_FROM_URL_SAFE = str.maketrans("-_", "+/")
+END_TIMEOUT_S = 10
 
 
 class OpeningProtocol(WebSocketServerProtocol):
@@ -31,12 +48,52 @@ class OpeningProtocol(WebSocketServerProtocol):
     log = txaio.make_logger(level="info")  # type: ignore[attr-defined]
     """Stays at this level, whatever txaio is set to: at debug Autobahn logs the request, password and all."""
     factory: BrokerFactory
+    transport: Any
     openHandshakeTimeoutCall: Any
     user = ""
     is_checking = False
     """Whether the password is being checked."""
+    _visit: Visit
+    _address = ""
     _origin: str | None = None
-    _head_seen = False
+    _awaits_proxy_header = _head_seen = False
+    _retry_after_s = 0
+    _forget_check: Callable[[], None] | None = None
+    _ending_call: Any = None
+
+    def connectionMade(self) -> None:
+        """A TCP connection has been made: see whether there is room for it."""
+        super().connectionMade()
+        self._visit = Visit(self.factory.door)
+        self._address = peer_address(self.transport)
+        refusal = self._visit.knocks()
+        if self._address in self.factory.trusted_proxies:
+            # It would stand before TLS, where nobody looks for it.
+            self._awaits_proxy_header = self.factory.settings.proxy_protocol and not self._is_tls
+        elif refusal is None:
+            refusal = self._visit.is_from(self._address)
+        if refusal is None:
+            return
+        if self._is_tls:
+            # There is nobody to answer to before TLS is up, and no room to wait for that.
+            self.factory.refused(refusal.status)
+            self.dropConnection(abort=True)
+        else:
+            self._refuse(refusal)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The TCP connection has ended."""
+        if self._ending_call is not None:
+            self._ending_call.cancel()
+        if self._forget_check is not None:
+            self._forget_check()
+        if not reason.check(ConnectionDone, ConnectionLost):
+            # Autobahn would log an error for everybody who does not get on with our TLS.
+            if not self.user:
+                self.factory.refused(_trouble(reason))
+            reason = Failure(ConnectionLost())
+        super().connectionLost(reason)
+        self._visit.ends()
 
     def early_data_received(self, data: bytes) -> None:
         """Bytes have come while the password is being checked.
@@ -50,25 +107,55 @@ class OpeningProtocol(WebSocketServerProtocol):
 
     def processHandshake(self) -> None:
         """Look at the head of the request before Autobahn does."""
-        if not self._head_seen:
-            end = self.data.find(HEAD_END, 0, MAX_HEAD_BYTES)
-            if end < 0:
-                if len(self.data) >= MAX_HEAD_BYTES:
-                    self.failHandshake("", 431)
-                return
-            end += len(HEAD_END)
-            head = check_head(self.data[:end])
-            if isinstance(head, Refusal):
-                self.failHandshake("", head.status)
-                return
-            self._head_seen = True
-            self._origin = head.origin
-            self.data = head.text + self.data[end:]
-        super().processHandshake()
+        if self._awaits_proxy_header and not self._read_proxy_header():
+            return
+        if self._head_seen or self._read_head():
+            super().processHandshake()
+
+    def _read_proxy_header(self) -> bool:
+        """Whether the header that a proxy begins with is there."""
+        try:
+            header = read_proxy_header(self.data)
+        except ValueError:
+            self.failHandshake("", 400)
+            return False
+        if header is None:
+            return False
+        self._awaits_proxy_header = False
+        self.data = self.data[header.size :]
+        if header.address is not None:
+            self._speaks_for(header.address)
+        return True
+
+    def _read_head(self) -> bool:
+        """Whether the head is there, and Autobahn may see it."""
+        end = self.data.find(HEAD_END, 0, MAX_HEAD_BYTES)
+        if end < 0:
+            if len(self.data) >= MAX_HEAD_BYTES:
+                self.failHandshake("", 431)
+            return False
+        end += len(HEAD_END)
+        head = check_head(self.data[:end])
+        if isinstance(head, Refusal):
+            self._refuse(head)
+            return False
+        self._head_seen = True
+        self._origin = head.origin
+        self.data = head.text + self.data[end:]
+        self._speaks_for(behind(self._address, head.forwarded, self.factory.trusted_proxies))
+        refusal = self._visit.is_from(self._address) or self._visit.may_enter()
+        if refusal is not None:
+            self._refuse(refusal)
+        return refusal is None
+
+    def _speaks_for(self, address: str) -> None:
+        """A proxy has said so."""
+        if address != self._address:
+            self._address, self.peer = address, f"{address} through {self.peer}"
 
     def onConnect(  # type: ignore[override]  # Autobahn takes a Deferred as well
         self, request: ConnectionRequest
-    ) -> Deferred[str | None]:
+    ) -> Deferred[str | None] | str | None:
         """Let in whom the password file knows. Raises ConnectionDeny for all others."""
         settings = self.factory.settings
         if self.factory.stopping:
@@ -77,8 +164,12 @@ class OpeningProtocol(WebSocketServerProtocol):
             raise ConnectionDeny(404)
         if not is_origin_allowed(self._origin, settings.allowed_origins):
             raise ConnectionDeny(403)
-        subprotocol, credentials = _credentials(request)
-        if credentials is None:
+        subprotocol, credentials = offered(request.protocols, request.headers.get("authorization", ""))
+        user = self._certificate_user()
+        if user is not None and (credentials is None or settings.tls.users is TlsUsers.CERTIFICATE):
+            self._enter(user)
+            return subprotocol
+        if credentials is None or self._needs_certificate:
             raise ConnectionDeny(401)
         # A check may have to wait for others; from here on the client is not the slow one.
         self.openHandshakeTimeoutCall.cancel()
@@ -87,18 +178,44 @@ class OpeningProtocol(WebSocketServerProtocol):
         answer: Deferred[str | None] = Deferred()
         self.is_checking = True
 
-        def checked(is_right: bool) -> None:
+        def checked(refusal: Refusal | None) -> None:
             self.is_checking = False
-            if self.factory.stopping:
-                answer.errback(ConnectionDeny(503))
-            elif is_right:
-                self.user = user
-                answer.callback(subprotocol)
+            self._forget_check = None
+            try:
+                self._enter(user, BUSY if self.factory.stopping else refusal)
+            except ConnectionDeny as denial:
+                answer.errback(denial)
             else:
-                answer.errback(ConnectionDeny(401))
+                answer.callback(subprotocol)
 
-        self.factory.checker.check(user, password, checked)
+        forget_check = self.factory.guard.check(user, password, self._address, checked)
+        if self.is_checking:
+            self._forget_check = forget_check
         return answer
+
+    def _enter(self, user: str, refusal: Refusal | None = None) -> None:
+        """Let `user` in, unless there is a refusal. Raises ConnectionDeny."""
+        refusal = refusal or self._visit.enters(user)
+        if refusal is not None:
+            self._retry_after_s = refusal.retry_after_s
+            raise ConnectionDeny(refusal.status)
+        self.user = user
+
+    def _certificate_user(self) -> str | None:
+        """Whom the client's certificate names, where users have one."""
+        if self.factory.settings.tls.users is TlsUsers.PASSWORD or not self._is_tls:
+            return None
+        from wsmb.tls import certificate_user  # noqa: PLC0415  # where there is no TLS, it stays out of memory
+
+        return certificate_user(self.transport)
+
+    @property
+    def _needs_certificate(self) -> bool:
+        return self._is_tls and self.factory.settings.tls.users is TlsUsers.CERTIFICATE
+
+    @property
+    def _is_tls(self) -> bool:
+        return bool(ISSLTransport.providedBy(self.transport))
 
     def succeedHandshake(self, res: str | None) -> None:
         """Open the connection, unless the client has left while its password was checked."""
@@ -110,18 +227,24 @@ class OpeningProtocol(WebSocketServerProtocol):
         if self.state != self.STATE_CONNECTING:
             return
         self.factory.refused(code)
-        self.sendData(refusal(code if code in REASONS else 400))
+        self.sendData(refusal(code if code in REASONS else 400, self._retry_after_s or RETRY_AFTER_S))
+        if self._is_tls:
+            # TLS waits for the other end to say goodbye, however long that takes.
+            self._ending_call = self.factory.reactor.callLater(END_TIMEOUT_S, self._end)
         self.dropConnection(abort=False)
 
+    def _end(self) -> None:
+        self._ending_call = None
+        self.transport.abortConnection()
 
-def _credentials(request: ConnectionRequest) -> tuple[str | None, tuple[str, bytes] | None]:
-    """The subprotocol to select and the (user, password) of a request.
+    def _refuse(self, refusal: Refusal) -> None:
+        self._retry_after_s = refusal.retry_after_s
+        self.failHandshake("", refusal.status)
 
-    A browser cannot send `Authorization`; it offers the subprotocol `basic.<base64url>` as well.
-    """
-    if SUBPROTOCOL not in request.protocols:
-        return None, parse_basic(request.headers.get("authorization", ""))
-    offered = next((name for name in request.protocols if name.startswith("basic.")), None)
-    if offered is None:
-        return SUBPROTOCOL, parse_basic(request.headers.get("authorization", ""))
-    return SUBPROTOCOL, parse_basic("Basic " + offered[len("basic.") :].translate(_FROM_URL_SAFE))
+
+def _trouble(reason: Failure) -> str:
+    """Why a connection has failed. OpenSSL's errors hold tuples of library, function and reason."""
+    problem: Any = reason.value
+    errors = problem.args[0] if problem.args else None
+    is_of_openssl = isinstance(errors, list) and errors and isinstance(errors[0], tuple)
+    return f"TLS: {problem.args[0][0][-1]}" if is_of_openssl else type(problem).__name__

@@ -27,7 +27,6 @@ _log = Logger()
 class BrokerProtocol(OpeningProtocol):
     """One connection. It is the Peer of its Session."""
 
-    transport: Any
     outbox: Outbox
     session: Session | None = None
     _fragments = 0
@@ -271,6 +270,7 @@ _HANDSHAKE_ATTRIBUTES = (
     "websocket_extensions",
     "websocket_origin",
     "_wskey",
+    "_address",
 )
 
 

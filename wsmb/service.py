@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import gc
 import os
 import signal
@@ -16,14 +15,12 @@ from typing import Any, NoReturn, TextIO
 
 from twisted.application import service
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from wsmb import __version__
+from wsmb import __version__, lean, listening, open_files  # noqa: F401  # lean works by being imported
 from wsmb.auth import Authenticator
 from wsmb.broker import Broker
 from wsmb.config import load_settings
@@ -38,7 +35,7 @@ from wsmb.user_files import UserFiles
 SWEEP_S = 1.0
 TICK_S = 1.0 / BEATS_PER_SECOND
 REPORT_S = 60.0
-LISTEN_BACKLOG = 1_024
+CERTIFICATES_S = 2.0
 STOP_GRACE_S = 2.0
 PROOF_S, PROOF_INTERVAL_S = 0.5, 0.02
 
@@ -111,9 +108,7 @@ class BrokerService(service.Service):
         self._reactor = reactor
         self._complaints = complaints
         # Parsed here, before the change of directory and the fork: endpoint strings hold paths.
-        self._endpoints = [
-            (text, _endpoint(reactor, text, settings.listen_place)) for text in settings.listen
-        ]
+        self._endpoints = [(text, listening.endpoint(reactor, text, settings)) for text in settings.listen]
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
@@ -143,8 +138,14 @@ class BrokerService(service.Service):
         self._broker = Broker(settings, self._store, self._reactor.callLater, time_stamp)
         self._broker.tick(time.time())
         self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor, time_stamp)
+        self._allow_files()
         for text, endpoint in self._endpoints:
             self._listen(text, endpoint)
+
+    def _allow_files(self) -> None:
+        door, files = self._factory.door, open_files.allow_most()
+        self._file_warning = open_files.warning(files, door.max_sockets)
+        door.max_sockets = min(door.max_sockets, open_files.sockets(files))
 
     def _listen(self, text: str, endpoint: Any) -> None:
         failures: list[Failure] = []
@@ -152,17 +153,21 @@ class BrokerService(service.Service):
         endpoint.listen(self._factory).addCallbacks(self._ports.append, failures.append)
         if failures:
             place = self._settings.listen_place
-            raise SettingError(f"listen = {text} ({place}): {_reason(failures[0])}")
+            raise SettingError(f"listen = {text} ({place}): {listening.reason(failures[0])}")
 
     def startService(self) -> None:
         """Serve."""
         super().startService()
-        for warning in self._settings.warnings:
+        clear_text = listening.clear_text_warning(self._settings)
+        for warning in filter(None, (*self._settings.warnings, self._file_warning, clear_text)):
             _log.warn("{warning}", warning=warning)
         self._users.start()
         self._repeat(lambda: self._factory.sweep(time.monotonic()), SWEEP_S)
         self._repeat(self._report, REPORT_S)
         self._repeat(self._tick, TICK_S)
+        for _, endpoint in self._endpoints:
+            if isinstance(endpoint, listening.TlsEndpoint):
+                self._repeat(endpoint.certificates.look, CERTIFICATES_S)
         _log.info(
             "wsmb {version} listens on {addresses}; {kept}",
             version=__version__,
@@ -227,6 +232,7 @@ class BrokerService(service.Service):
         yield self._factory.end_all(self._settings.drain_seconds, STOP_GRACE_S)
         for loop in self._loops:
             loop.stop()
+        self._factory.report_refusals()
         self._users.stop()
         _log.info("wsmb has stopped")
 
@@ -303,34 +309,3 @@ def _open_store(settings: Settings, reactor: Any) -> MessageStore:
         return open_store(settings.database, reactor)
     except SettingError as problem:
         raise SettingError(f"{problem} (set by {settings.database.place or 'default'})") from None
-
-
-def _endpoint(reactor: Any, text: str, place: str) -> Any:
-    kind = text.partition(":")[0]
-    if kind in ("tcp", "tcp6", "ssl") and ":backlog=" not in text:
-        # 50 is the default; when all clients reconnect at once, the others would wait a second.
-        text += f":backlog={LISTEN_BACKLOG}"
-    if kind == "unix" and not text.startswith("unix:/"):
-        text = "unix:" + quoteStringArgument(os.getcwd() + "/") + text[len("unix:") :]
-    try:
-        return serverFromString(reactor, text)
-    except Exception:  # the parsers of endpoint strings raise whatever comes to their mind
-        raise SettingError(
-            f"listen = {text} ({place}): {_reason(Failure())}; "
-            "write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
-        ) from None
-
-
-def _reason(failure: Failure) -> str:
-    problem: Any = failure.value
-    if isinstance(problem, CannotListenError):
-        problem = problem.socketError
-    text = getattr(problem, "strerror", None) or " ".join(str(problem).split()) or type(problem).__name__
-    remedy = _REMEDIES.get(getattr(problem, "errno", 0))
-    return f"{text}; {remedy}" if remedy else text
-
-
-_REMEDIES = {
-    errno.EADDRINUSE: "stop what listens there, or choose another port",
-    errno.EACCES: "ports below 1024 are for root, or for systemd's socket activation",
-}

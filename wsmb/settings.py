@@ -60,6 +60,27 @@ class ChannelSettings:
         return None if ttl_s is None else now_s + ttl_s
 
 
+class TlsCheck(Enum):
+    """What TLS to a database has to come to, by PostgreSQL's names."""
+
+    NAME = "verify-full"
+    """The server's certificate is signed by who may, and names its host."""
+    AUTHORITY = "verify-ca"
+    NOTHING = "require"
+    """It is encrypted; with whom is not looked at."""
+    PREFERRED = "prefer"
+    DISABLED = "disable"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseTls:
+    """TLS to a database over TCP."""
+
+    check: TlsCheck = TlsCheck.NAME
+    ca_file: str = ""
+    """An absolute path; empty is the system's authorities."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
     """Where waiting items are kept."""
@@ -76,6 +97,8 @@ class DatabaseSettings:
     password: str = field(default="", repr=False)
     prefix: str = "mq_"
     """The table is called `<prefix>data`."""
+    tls: DatabaseTls | None = None
+    """None: as the driver does by itself, which is to encrypt if the server does, and to check nothing."""
     place: str = field(default="", compare=False)
     """Where it was set, for errors: `--database`, `wsmb.ini line 12`."""
 
@@ -85,6 +108,42 @@ class DatabaseSettings:
             return f"{self.driver}:{self.path}"
         server = f"{self.driver}://{self.username}@{self.host}:{self.port}"
         return f"{server}/{self.name}, table {self.prefix}data"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many may be connected at a time. Numbers of IPv6 addresses are those of a /64."""
+
+    max_connections: int = 10_000
+    max_connections_per_address: int = 5_000
+    max_connections_per_user: int = 5_000
+    max_handshakes: int = 1_000
+    """TCP connections that have not been let in yet."""
+    max_handshakes_per_address: int = 200
+    max_failures: int = 5
+    """Wrong passwords of one user from one address within a minute, before it has to wait."""
+    max_failures_per_address: int = 20
+    """The same, of all users."""
+    max_failures_per_user: int = 100
+    """Wrong passwords of one user from all addresses, before each address has no more than one try."""
+
+
+class TlsUsers(Enum):
+    """How users of `ssl:` endpoints say who they are."""
+
+    PASSWORD = "password"  # noqa: S105  # a word of the settings
+    CERTIFICATE = "certificate"
+    BOTH = "both"
+    """Who has no certificate gives a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """For all `ssl:` endpoints."""
+
+    users: TlsUsers = TlsUsers.PASSWORD
+    client_ca: str = ""
+    """The absolute path of the file with the certificates of who may sign those of users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +182,12 @@ class Settings:
     handshake_timeout_s: float = 10.0
     access: AccessRules | None = None
     """Who may send and receive where; None is everyone everywhere, as with the original."""
+    limits: Limits = Limits()
+    tls: TlsSettings = TlsSettings()
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks, and `unix`: whose word about where a client comes from is taken."""
+    proxy_protocol: bool = False
+    """Whether these begin each connection with a PROXY header."""
     warnings: tuple[str, ...] = ()
     """What is worth a line in the log at the start."""
 

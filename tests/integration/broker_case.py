@@ -29,6 +29,7 @@ class BrokerCase(SynchronousTestCase):
         keep_data: str | None = None,
         listen: Iterable[str] = (),
         extra_environment: Mapping[str, str] | None = None,
+        under: Iterable[str] = (),
     ) -> BrokerProcess:
         """A running broker."""
         broker = BrokerProcess(
@@ -38,6 +39,7 @@ class BrokerCase(SynchronousTestCase):
             keep_data=keep_data,
             listen=listen,
             extra_environment=extra_environment,
+            under=under,
         )
         self.addCleanup(broker.stop)
         broker.start()

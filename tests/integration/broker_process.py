@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -110,10 +111,13 @@ class BrokerProcess:
         keep_data: str | None = None,
         listen: Iterable[str] = (),
         extra_environment: Mapping[str, str] | None = None,
+        under: Iterable[str] = (),
     ) -> None:
+        """`under`: a command that starts it, such as `prlimit`."""
         self.folder = folder
         self.port = free_port()
         self._environment = environment(extra_environment)
+        self._under = tuple(under)
         self._process: subprocess.Popen[bytes] | None = None
         users = write_users(folder)
         config = folder / "wsmb.ini"
@@ -130,7 +134,7 @@ class BrokerProcess:
         """Returns once it serves."""
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [*TIED, *_TWISTD, *self._arguments],
+                [*TIED, *self._under, *_TWISTD, *self._arguments],
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -173,11 +177,29 @@ class BrokerProcess:
         """All that it has printed since its first start."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def rss_kb(self) -> int:
-        """How much memory it has now."""
+    def _proc(self) -> Path:
         if self._process is None:
             raise ValueError("it does not run")
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return Path(f"/proc/{self._process.pid}")
+
+    def open_files(self) -> list[str]:
+        """The numbers of its file descriptors."""
+        return os.listdir(self._proc() / "fd")
+
+    def limit_open_files(self, number: int) -> None:
+        """Let it have no file descriptors from `number` on."""
+        process_id = int(self._proc().name)
+        _, hard = resource.prlimit(process_id, resource.RLIMIT_NOFILE)
+        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (number, hard))
+
+    def cpu_ticks(self) -> int:
+        """The processor time that it has used, in hundredths of a second."""
+        fields = (self._proc() / "stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def rss_kb(self) -> int:
+        """How much memory it has now."""
+        status = (self._proc() / "status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
 
     def sockets(self) -> int:

@@ -172,7 +172,9 @@ class ExampleTests(BrokerCase):
 
 class TableTests(BrokerCase):
     def test_each_status_that_a_request_can_be_refused_with(self) -> None:
-        self.assertEqual(table(3), {*REFUSED, 500, 503})  # neither can be had of a broker that is well
+        self.assertEqual(
+            table(3), {*REFUSED, 429, 500, 503}
+        )  # not to be had of a broker that is well and not full
         broker = self.broker("[server]\npath = /broker\n")
         for status, request in REFUSED.items():
             client = self.client(broker, request)

@@ -9,10 +9,10 @@ from typing import TypeVar
 from wsmb.config import options
 from wsmb.config.database_url import DEFAULT_PORTS, DatabaseUrl
 from wsmb.config.given import Folders, Found, Given, Rank
-from wsmb.config.options import Option
+from wsmb.config.option import Option
 from wsmb.config.values import shown
 from wsmb.errors import SettingError
-from wsmb.settings import DatabaseSettings
+from wsmb.settings import DatabaseSettings, DatabaseTls
 
 T = TypeVar("T")
 _DEFAULT_FILE = "wsmb.sqlite3"
@@ -33,7 +33,8 @@ def choose_database(found: Found, folders: Folders) -> DatabaseSettings:
     place = url.place if url else driver.place if driver else ""
     chosen = url.value.driver if url else driver.value if driver else ""
     if chosen in DEFAULT_PORTS:
-        return replace(_on_server(found, url, chosen), place=place)
+        settings = _on_server(found, url, chosen)
+        return replace(settings, tls=_tls(url, folders), place=place)
     return replace(_sqlite(found, url, folders) if chosen == "sqlite" else DatabaseSettings(), place=place)
 
 
@@ -62,6 +63,19 @@ def _on_server(found: Found, url: Given[DatabaseUrl] | None, driver: str) -> Dat
         password=_part(found, options.PASSWORD, url, said.password) or "",
         prefix=_prefix(found, url),
     )
+
+
+def _tls(url: Given[DatabaseUrl] | None, folders: Folders) -> DatabaseTls | None:
+    tls = url.value.tls if url else None
+    if url is None or tls is None or not tls.ca_file:
+        return tls
+    path = folders.absolute(tls.ca_file, url.rank)
+    if not os.path.isfile(path):
+        raise SettingError(
+            f"{options.DATABASE_URL.title} ({url.place}): the file of authorities {shown(path)} is not there;"
+            " name one that is, or leave it out for the system's"
+        )
+    return replace(tls, ca_file=path)
 
 
 def _part(found: Found, option: Option[T], url: Given[DatabaseUrl] | None, in_url: T | None) -> T | None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from wsmb.config import values
 from wsmb.config.values import BadValueError, Warn
+from wsmb.settings import DatabaseTls, TlsCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,18 @@ class DatabaseUrl:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     prefix: str | None = None
+    tls: DatabaseTls | None = None
+    """Its file may be relative."""
 
 
+_TLS_KEYS = {"mysql": ("ssl_verify", "ssl_ca"), "pgsql": ("sslmode", "sslrootcert")}
+_TLS_MODES = {
+    "ssl_verify": {"full": TlsCheck.NAME, "ca": TlsCheck.AUTHORITY, "no": TlsCheck.NOTHING},
+    "sslmode": {
+        **{"verify-full": TlsCheck.NAME, "verify-ca": TlsCheck.AUTHORITY, "require": TlsCheck.NOTHING},
+        **{"prefer": TlsCheck.PREFERRED, "disable": TlsCheck.DISABLED},
+    },
+}
 _SQLITE_FORM = "sqlite:///path or sqlite:////absolute/path"
 _SERVER_FORM = "user:password@host:port/name"
 _MYSQL_FORM, _PGSQL_FORM = f"mysql://{_SERVER_FORM}", f"pgsql://{_SERVER_FORM}"
@@ -89,7 +100,7 @@ def _server_url(driver: str, rest: str, warn: Warn) -> DatabaseUrl:
     port = match["port"] or str(DEFAULT_PORTS[driver])
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65_535:
         raise BadValueError(f"the URL's port is no number from 1 to 65535; give {form}")
-    options = _query(match["query"] or "", ("unix_socket", "prefix"), warn)
+    options = _query(match["query"] or "", ("unix_socket", "prefix", *_TLS_KEYS[driver]), warn)
     host = _decoded(match["host"].strip("[]")) or "localhost"
     return DatabaseUrl(
         driver,
@@ -99,7 +110,19 @@ def _server_url(driver: str, rest: str, warn: Warn) -> DatabaseUrl:
         username=_decoded(match["user"] or "") or None,
         password=None if match["password"] is None else _decoded(match["password"]),
         prefix=options.get("prefix"),
+        tls=_tls(options, *_TLS_KEYS[driver]),
     )
+
+
+def _tls(options: dict[str, str], mode_key: str, file_key: str) -> DatabaseTls | None:
+    """Who names a file wants the server checked, unless the mode says otherwise."""
+    mode, file = options.get(mode_key), options.get(file_key, "")
+    if mode is None and not file:
+        return None
+    modes = _TLS_MODES[mode_key]
+    if mode is not None and mode not in modes:
+        raise BadValueError(f"the URL's {mode_key} is none; give {', '.join(modes)}")
+    return DatabaseTls(TlsCheck.NAME if mode is None else modes[mode], "" if file == "system" else file)
 
 
 def _query(query: str, known: tuple[str, ...], warn: Warn) -> dict[str, str]:
@@ -107,7 +130,7 @@ def _query(query: str, known: tuple[str, ...], warn: Warn) -> dict[str, str]:
     for part in filter(None, query.split("&")):
         key, _, value = part.partition("=")
         if key not in known:
-            raise BadValueError(f"unknown name after the ? of the URL; it takes only {' and '.join(known)}")
+            raise BadValueError(f"unknown name after the ? of the URL; it takes only {', '.join(known)}")
         options[key] = _decoded(value)
     values.prefix(options.get("prefix", ""), warn)
     if not options.get("unix_socket", "/").startswith("/"):

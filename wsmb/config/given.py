@@ -9,7 +9,8 @@ from enum import IntEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from wsmb.config.ini import Ini, IniSection
-from wsmb.config.options import CHANNEL_KEYS, NOT_SETTINGS, OPTIONS, SECTIONS, Option, keys_of
+from wsmb.config.option import Option
+from wsmb.config.options import CHANNEL_KEYS, NOT_SETTINGS, OPTIONS, SECTIONS, keys_of
 from wsmb.config.values import BadValueError, nearest, printable, shown_name
 from wsmb.errors import SettingError
 

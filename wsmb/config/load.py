@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from wsmb.access import AccessRules
-from wsmb.config import options
+from wsmb.config import options, options_of_guard
 from wsmb.config.access import choose_access
 from wsmb.config.database import choose_database
 from wsmb.config.given import Folders, Found, Gathered, Given, Rank, gather
 from wsmb.config.ini import Ini, read_ini
-from wsmb.config.options import Option
+from wsmb.config.option import Option
 from wsmb.config.values import printable, shown
 from wsmb.errors import SettingError
-from wsmb.settings import ChannelSettings, KeepData, Settings
+from wsmb.settings import ChannelSettings, KeepData, Limits, Settings, TlsSettings, TlsUsers
 
 _MAKE_ONE = "make one with `wsmb passwd FILE USER`"
 _NAME_ONE = "name it with --htpasswd FILE or [credential] htpasswd = FILE"
@@ -101,6 +101,10 @@ def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
         ping_interval_s=server.value(options.PING_INTERVAL),
         ping_timeout_s=server.value(options.PING_TIMEOUT),
         handshake_timeout_s=server.value(options.HANDSHAKE_TIMEOUT),
+        limits=Limits(**{option.key: server.value(option) for option in options_of_guard.LIMITS}),
+        tls=_tls(server, folders),
+        proxy_protocol=server.value(options_of_guard.PROXY_PROTOCOL),
+        trusted_proxies=tuple(given.value for given in server.all(options_of_guard.TRUSTED_PROXIES)),
         warnings=tuple(gathered.warnings),
     )
 
@@ -131,6 +135,19 @@ def _listen(found: Found) -> tuple[str, ...]:
 def _listen_place(found: Found) -> str:
     given: list[Given[Any]] = [*found.all(options.LISTEN), *found.all(options.PORT)]
     return max(given, key=lambda one: one.rank).place if given else "default"
+
+
+def _tls(found: Found, folders: Folders) -> TlsSettings:
+    users, given = found.value(options_of_guard.TLS_USERS), found.one(options_of_guard.TLS_CLIENT_CA)
+    if users is TlsUsers.PASSWORD:
+        return TlsSettings()
+    if given is None:
+        said = found.one(options_of_guard.TLS_USERS)
+        raise SettingError(
+            f"{options_of_guard.TLS_USERS.title} ({said.place if said else ''}): whose certificates? "
+            "give tls_client_ca = FILE"
+        )
+    return TlsSettings(users, folders.absolute(given.value, given.rank))
 
 
 def _max_outstanding_bytes(found: Found) -> int:

@@ -2,48 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from wsmb.config import values
+from wsmb.config import options_of_guard, values
 from wsmb.config.database_url import database_url
-from wsmb.config.values import Parser
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Option(Generic[T]):
-    """One setting."""
-
-    section: str
-    key: str
-    parse: Parser[T]
-    default: str | None
-    """As it would stand in the file; None where it depends on other settings (`help` says how)."""
-    environment: str
-    """The variable's name; empty where there is none."""
-    help: str
-    override: str = ""
-    """Its name among the command line's, if it is there."""
-    repeated: bool = False
-    """May be given several times: `key[] = value`."""
-    in_channel: bool = False
-    """May stand in a `[channel NAME]` section, too."""
-    empty_counts: bool = False
-    """Whether `key =` is a value; else it is as if it were not there."""
-
-    @property
-    def title(self) -> str:
-        """How errors and documents call it."""
-        return f"[{self.section}] {self.key}"
-
-    def default_value(self) -> T:
-        """The value of `default`, which must not be None."""
-        if self.default is None:
-            raise LookupError(f"{self.title} has no default of its own")
-        return self.parse(self.default, lambda _: None)
-
+from wsmb.config.option import Option
 
 # A table: formatted, each of its rows would take ten lines.
 # fmt: off
@@ -234,6 +197,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     *(DATABASE_URL, DRIVER, HOST, DATABASE_PORT, NAME, PREFIX, USERNAME, PASSWORD, LIMIT),
     *(HTPASSWD, SOURCE, DATA),
     *(ACCESS_FILE, GROUP, ALLOW, DENY, RECEIVERS),
+    *options_of_guard.ALL,
 )
 SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))
 

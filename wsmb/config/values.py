@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from wsmb.settings import KeepData, ReceiverChoice
+from wsmb import addresses
+from wsmb.settings import KeepData, ReceiverChoice, TlsUsers
 
 T = TypeVar("T")
 Warn = Callable[[str], None]
@@ -111,6 +112,8 @@ _PHP_YES_AND_NO = dict.fromkeys(("on", "yes", "1"), KeepData.OFFLINE) | dict.fro
     ("off", "no", "0", "none", "null", ""), KeepData.NEVER
 )
 receiver_choice = choice({each.value: each for each in ReceiverChoice})
+tls_users = choice({each.value: each for each in TlsUsers})
+yes_or_no = choice({"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False})
 source = choice({"file": "file", "config": "config"})
 driver = choice(
     {
@@ -160,6 +163,15 @@ def endpoint(text: str, warn: Warn) -> str:
     """A Twisted server endpoint string; only its shape is looked at."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*:\S.*", text):
         raise _unfit(text, "an endpoint such as tcp:8888 or tcp:8888:interface=127.0.0.1")
+    return text
+
+
+def network(text: str, warn: Warn) -> str:
+    """Whose peers can be trusted: `unix`, an address or a network."""
+    try:
+        addresses.network(text)
+    except ValueError:
+        raise _unfit(text, "an address such as 192.0.2.1, a network such as 10.0.0.0/8, or unix") from None
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from contextlib import closing, suppress
 from typing import Any
@@ -17,6 +18,7 @@ from wsmb.store.dialects import Fault, Opened
 from wsmb.store.migrations import check_columns, table_name, upgrade
 from wsmb.store.mysql_lock import LockTaken, MysqlLock
 from wsmb.store.mysql_table import MysqlTable
+from wsmb.store.mysql_tls import tls_context
 from wsmb.store.side_tables import SideTables, Words
 
 # Strict: without it a long name is stored under its first 100 characters.
@@ -150,16 +152,27 @@ class MysqlDialect:
             read_timeout=timeout_s,
             write_timeout=timeout_s,
             defer_connect=True,
+            ssl=tls_context(settings.tls) if settings.tls and self._has_tls else None,
         )
         # It connects where it can be interrupted.
         self._connection = connection
         try:
             connection.connect()
+            self._check_tls(connection)
             self._set_up(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    @property
+    def _has_tls(self) -> bool:
+        return self._settings.tls is not None and not self._settings.host.startswith("/")
+
+    def _check_tls(self, connection: Any) -> None:
+        # PyMySQL before 1.2 goes on without TLS where the server, or who is between, says that it has none.
+        if self._has_tls and not isinstance(connection._sock, ssl.SSLSocket):
+            raise pymysql.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server does not speak TLS")
 
     def _set_up(self, connection: Any) -> None:
         with closing(connection.cursor()) as cursor:
@@ -223,6 +236,8 @@ class MysqlDialect:
             )
         if code == ER.BAD_DB_ERROR:
             return f"[database] name: there is no database {settings.name!r}; make it or change name"
+        if settings.tls and any(word in str(error) for word in ("certificate", "SSL", "TLS")):
+            return f"[database] url: TLS with {settings.host}:{settings.port}: {error.args[-1]}; check ssl_ca"
         if code in _NO_SERVER:
             where = settings.host if settings.host.startswith("/") else f"{settings.host}:{settings.port}"
             return f"[database] host: no server answers at {where} ({error.args[1]}); start it or change host"

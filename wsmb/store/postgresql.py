@@ -138,6 +138,8 @@ class PostgresqlDialect:
         settings = self._settings
         text = " ".join(str(error).split())
         where = settings.host if settings.host.startswith("/") else f"{settings.host}:{settings.port}"
+        if settings.tls and any(word in text for word in ("certificate", "SSL")):
+            return f"[database] url: TLS with {where}: {text}; check sslmode and sslrootcert"
         if any(words in text for words in _NO_SERVER):
             return f"[database] host: no server answers at {where} ({text}); start it or change host"
         if f'database "{settings.name}" does not exist' in text:

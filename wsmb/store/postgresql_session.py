@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from twisted.logger import Logger
 
-from wsmb.settings import DatabaseSettings
+from wsmb.settings import DatabaseSettings, DatabaseTls, TlsCheck
 
 _CONNECT_TIMEOUT_S = 5
 
@@ -66,7 +66,18 @@ def connect(settings: DatabaseSettings) -> Any:
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=30_000,
+        **_tls(settings.tls),
     )
+
+
+def _tls(tls: DatabaseTls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    if tls.check in (TlsCheck.PREFERRED, TlsCheck.DISABLED):
+        return {"sslmode": tls.check.value}
+    if not tls.ca_file and tls.check is TlsCheck.NOTHING:
+        return {"sslmode": tls.check.value}
+    return {"sslmode": tls.check.value, "sslrootcert": tls.ca_file or "system"}
 
 
 def set_up(connection: Any, one_broker: OneBroker) -> None:

@@ -1,0 +1,82 @@
+"""Tests for wsmb.listening: what the strings of endpoints mean."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support_tls import Authority
+from wsmb.errors import SettingError
+from wsmb.listening import TlsEndpoint, clear_text_warning, endpoint, in_the_clear
+from wsmb.settings import Settings
+
+
+class ClearTextTests(SynchronousTestCase):
+    def test_what_a_network_can_see(self) -> None:
+        for text in (
+            "tcp:8888",
+            "tcp:8888:interface=192.0.2.1",
+            "tcp:8888:interface=",
+            "tcp6:8888",
+            r"tcp6:8888:interface=\:\:",
+            "tcp:8888:interface=broker.example",
+        ):
+            self.assertEqual(in_the_clear([text]), [text])
+
+    def test_what_it_cannot(self) -> None:
+        for text in (
+            "tcp:8888:interface=127.0.0.1",
+            "tcp:8888:interface=127.1.2.3:backlog=5",
+            "tcp:8888:interface=localhost",
+            r"tcp6:8888:interface=\:\:1",
+            "unix:/run/wsmb",
+            "ssl:8443",
+            "systemd:domain=INET:index=0",
+        ):
+            self.assertEqual(in_the_clear([text]), [], text)
+
+    def test_behind_a_proxy_it_is_the_proxys_matter(self) -> None:
+        self.assertIn("in the clear at tcp:1, tcp:2", clear_text_warning(Settings(listen=("tcp:1", "tcp:2"))))
+        self.assertEqual(clear_text_warning(Settings(("tcp:1",), trusted_proxies=("10.0.0.1",))), "")
+        self.assertEqual(clear_text_warning(Settings(("ssl:1",))), "")
+
+
+class TlsEndpointTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.key, self.certificate = Authority(self.folder).write("server")
+        self.reactor = MemoryReactorClock()
+
+    def made(self, text: str) -> TlsEndpoint:
+        made = endpoint(self.reactor, text, Settings((text,), listen_place="x.ini line 1"))
+        self.assertIsInstance(made, TlsEndpoint)
+        return made  # type: ignore[no-any-return]
+
+    def test_what_it_says(self) -> None:
+        text = rf"ssl:8443:privateKey={self.key}:certKey={self.certificate}:interface=\:\:1:backlog=7"
+        self.made(text).listen(object())
+        ((port, _, backlog, interface),) = self.reactor.tcpServers
+        self.assertEqual((port, backlog, interface), (8443, 7, "::1"))
+
+    def test_a_path_with_a_colon_relative_to_where_it_starts(self) -> None:
+        odd = self.folder / "a:b.pem"
+        odd.write_bytes(self.key.read_bytes() + self.certificate.read_bytes())
+        endpoint = self.made("ssl:1:privateKey=" + os.path.relpath(odd).replace(":", r"\:"))
+        self.assertEqual(endpoint.certificates._paths, (str(odd.absolute()), str(odd.absolute())))
+
+    def test_what_is_wrong(self) -> None:
+        for text, problem in (
+            ("ssl:x:privateKey=KEY:certKey=CERTIFICATE", "invalid literal"),
+            ("ssl:1:privateKey=nowhere.pem", "nowhere.pem: cannot be read"),
+            ("ssl:1:privateKey=CERTIFICATE:certKey=CERTIFICATE", "holds no private key"),
+            ("ssl:1:privateKey=KEY:certKey=CERTIFICATE:sslmethod=SSLv23_METHOD", "sslmethod is not known"),
+        ):
+            filled = text.replace("KEY", str(self.key)).replace("CERTIFICATE", str(self.certificate))
+            with self.assertRaises(SettingError) as caught:
+                endpoint(self.reactor, filled, Settings((filled,), listen_place="x.ini line 1"))
+            self.assertIn(problem, str(caught.exception))
+            self.assertIn("(x.ini line 1)", str(caught.exception))
