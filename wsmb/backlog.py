@@ -80,6 +80,22 @@ class Backlog:
         self._last_sender: Peer | None = None
         self._skipped = False  # something was left there since it is the only receiver's own
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits, for nobody at all."""
+        return self.is_clear and not self._skipped
+
+    def use_settings(self, settings: ChannelSettings) -> None:
+        """From now on these count. If a shorter `delay_send` does, the longer one is waited for no more."""
+        if settings.delay_send_s < self._settings.delay_send_s:
+            self._rest = None
+        self._settings = settings
+
+    def begin_again(self) -> None:
+        """Nothing is known of what waits, since nobody has looked for it so far."""
+        self.is_clear = self._skipped = False
+        self._read_again(0)
+
     def keep(self, message: Message, done: Done) -> None:
         """Add the items of a message."""
         items = message.split()

@@ -87,6 +87,20 @@ class Broker:
         counts, self._around.counts = self._around.counts, Counter()
         return counts
 
+    def use_settings(self, settings: Settings) -> None:
+        """From now on these count, for all that is here already as well, but for the limits of a single
+        connection: those count for connections that are made from now on."""
+        old, self._settings = self._settings, settings
+        self.keeps = settings.keeps_data
+        self.intake.use_limit(settings.max_buffer_bytes)
+        self._around.held.max_bytes = settings.max_buffer_bytes
+        # Before the channels, which may deliver something: not to those who may not have it any more.
+        if settings.access != old.access:
+            self.use_access(settings.access)
+        if (settings.default_channel, settings.channels) != (old.default_channel, old.channels):
+            for name, channel in list(self._channels.items()):
+                channel.use_settings(settings.channel(name))
+
     def use_access(self, rules: AccessRules | None) -> None:
         """From now on `rules` say who may do what, also to those who receive already."""
         self.access = None if rules is None else AccessList(rules, self.forbidden)

@@ -54,6 +54,7 @@ class Channel:
         self._always = settings.keep_data is KeepData.ALWAYS
         self._keeps = settings.keep_data is not KeepData.NEVER
         self._tracks = self._keeps or bool(settings.expire_field)
+        self._is_emptying = False  # keeps messages only until none is left that it was to keep
         self._unproved = Unproved(name, settings, around, self)
         self._outstanding: Outstanding = self._unproved.outstanding
         self._backlog = Backlog(name, settings, around, self._receivers, self)
@@ -65,18 +66,56 @@ class Channel:
         """Whether nobody receives here and nothing is outstanding: the channel may be forgotten."""
         return not len(self._receivers) and self._unproved.is_idle
 
+    def use_settings(self, settings: ChannelSettings) -> None:
+        """From now on these count, for what is here already as well.
+
+        If it is to keep nothing any more, it first delivers what it has kept.
+        """
+        if settings == self._settings:
+            return
+        kept, keeps = self._keeps, settings.keep_data is not KeepData.NEVER
+        self._settings = settings
+        self.default_limit = settings.number_of_receiver
+        self._receivers.choice = settings.receiver_choice
+        self._outstanding.use_timeout(settings.ack_timeout_s)
+        self._always = settings.keep_data is KeepData.ALWAYS
+        self._keeps, self._is_emptying = kept or keeps, kept and not keeps
+        self._unproved.use_settings(settings, keeps=self._keeps)
+        self._backlog.use_settings(settings)
+        self._set_tracks()
+        self._held.use_always(always=self._always)
+        if keeps and not kept:
+            self._backlog.begin_again()
+        if self._keeps:
+            self.room()
+
+    def _set_tracks(self) -> None:
+        self._tracks = self._keeps or self._outstanding.has_acks or bool(self._settings.expire_field)
+
+    def _has_emptied(self) -> bool:
+        """Whether nothing waits any more. If nothing is outstanding either, it keeps nothing from now on."""
+        if not self._backlog.is_empty or self._held:
+            return False
+        if self._unproved.is_idle:
+            self._keeps = self._is_emptying = False
+            self._unproved.use_settings(self._settings, keeps=False)
+            self._set_tracks()
+        return True
+
     def join(self, receiver: Receiver, prefetch: int | None = None) -> None:
         """`receiver` receives from now on, what is waiting first; it acknowledges, if `prefetch` is given.
 
         To join twice is to join once, on the newer terms.
         """
+        if self._is_emptying:
+            self._has_emptied()
         is_new = self._receivers.join(receiver.peer)
         subscription = None
         if prefetch is not None:
             timeout_s = self._settings.ack_timeout_s
             subscription = Subscription(receiver.acks, prefetch, timeout_s, self._unproved)
         self._outstanding.join(receiver, subscription)
-        self._tracks = self._keeps or self._outstanding.has_acks or bool(self._settings.expire_field)
+        self._set_tracks()
         if self._keeps:
             if is_new:
                 self._backlog.joined()
@@ -118,7 +157,7 @@ class Channel:
         message = Message(payload, data, limit, sender, self._number, expires_at, key)
         if self._settings.expire_field and not self._unproved.freshen(message):
             return 0
-        if not self._keeps:
+        if not self._keeps or (self._is_emptying and self._has_emptied()):
             return self._hand_to_any(message)
         if not self._always and not self._held and self._backlog.is_clear:
             chosen = self._held.choose(message)

@@ -54,6 +54,14 @@ class Held:
     def __len__(self) -> int:
         return len(self._queue)
 
+    def use_always(self, *, always: bool) -> None:
+        """`always`: from now on nothing may go before it is in the store. What is outstanding goes there,
+        too: nothing newer is to be there before it."""
+        if always and not self._stores_first:
+            self._unproved.persist()
+            self.store()
+        self._stores_first = always
+
     @property
     def first_id(self) -> int | None:
         """The smallest id in the store of what is here; None if nothing here is in the store."""

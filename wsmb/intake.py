@@ -58,6 +58,11 @@ class Intake:
         """The time, as its beats count it."""
         return self._pulse.beats
 
+    def use_limit(self, max_bytes: int) -> None:
+        """From now on there may be so much."""
+        self._max_bytes = max_bytes
+        self._look_for_room()
+
     def begin(self, sender: Sender, cost_bytes: int) -> None:
         """`sender` has begun something that takes so much memory until it is finished.
 
@@ -78,6 +83,9 @@ class Intake:
         """Something is finished; `is_stored`: by the store."""
         self.bytes -= cost_bytes
         self._finished += is_stored
+        self._look_for_room()
+
+    def _look_for_room(self) -> None:
         if self.bytes <= self._max_bytes // 2:
             self._refuses = False
             if self._slowed:

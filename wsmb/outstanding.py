@@ -59,6 +59,11 @@ class Outstanding:
         self._receivers.pop(peer, None)
         self._leave(peer)
 
+    def use_timeout(self, timeout_s: float) -> None:
+        """What is sent from now on has so long to be acknowledged."""
+        for subscription in self._subscriptions.values():
+            subscription.timeout_s = timeout_s
+
     def _leave(self, peer: Peer) -> None:
         subscription = self._subscriptions.pop(peer, None)
         if subscription is not None:

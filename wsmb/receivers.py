@@ -11,10 +11,11 @@ from wsmb.settings import ReceiverChoice
 class Receivers:
     """Connections in the order in which they came, each once."""
 
-    __slots__ = ("_choice", "_members", "_order", "_turn")
+    __slots__ = ("_members", "_order", "_turn", "choice")
 
     def __init__(self, choice: ReceiverChoice) -> None:
-        self._choice = choice
+        self.choice = choice
+        """Which are next, if there are more than are wanted."""
         self._order: list[Peer] = []  # replaced, never changed: who is given it may keep it
         self._members: set[Peer] = set()
         self._turn = 0
@@ -57,7 +58,7 @@ class Receivers:
             candidates = order
         if not limit or limit >= len(candidates):
             return candidates
-        if self._choice is ReceiverChoice.OLDEST:
+        if self.choice is ReceiverChoice.OLDEST:
             return candidates[:limit]
         return self._next(limit, sender)
 
@@ -81,7 +82,7 @@ class Receivers:
         if not limit or limit >= len(order) - (sender in self._members):
             chosen = self.choose(0, sender)
             return () if all(map(is_full, chosen)) else chosen
-        is_oldest = self._choice is ReceiverChoice.OLDEST
+        is_oldest = self.choice is ReceiverChoice.OLDEST
         start = 0 if is_oldest else self._turn
         free: list[int] = []
         full: list[int] = []
@@ -101,7 +102,7 @@ class Receivers:
     def taker(self, absent: Set[Peer], is_full: Callable[[Peer], bool]) -> Peer | None:
         """The next receiver for waiting items: not in `absent` and not full."""
         order, count = self._order, len(self._order)
-        start = 0 if self._choice is ReceiverChoice.OLDEST else self._turn
+        start = 0 if self.choice is ReceiverChoice.OLDEST else self._turn
         for step in range(count):
             place = (start + step) % count
             peer = order[place]

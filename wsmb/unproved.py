@@ -40,6 +40,7 @@ class Unproved:
     def __init__(self, name: str, settings: ChannelSettings, around: Surroundings, channel: Again) -> None:
         self._name = name
         self._settings = settings
+        self._keeps = settings.keep_data is not KeepData.NEVER
         self._around = around
         self._store = around.store
         self._channel = channel
@@ -47,6 +48,11 @@ class Unproved:
         self._failed: list[Delivery] = []
         self._storing = 0
         self._delayed = 0
+
+    def use_settings(self, settings: ChannelSettings, *, keeps: bool) -> None:
+        """From now on these count, but for keep_data; `keeps`: whether what has failed goes to the store."""
+        self._settings = settings
+        self._keeps = keeps
 
     @property
     def is_idle(self) -> bool:
@@ -222,13 +228,12 @@ class Unproved:
 
     def _wait(self, message: Message, delay_s: float) -> None:
         """Not for anybody before `delay_s`; in the store meanwhile, where messages are kept."""
-        keeps = self._settings.keep_data is not KeepData.NEVER
-        if keeps and not message.ids and not message.storing:
+        if self._keeps and not message.ids and not message.storing:
             self.store_first(message, self._persisted)
 
         def waited() -> None:
             self._delayed -= 1
-            if keeps:
+            if self._keeps:
                 self._put_back([message])
             elif self.freshen(message):
                 self._channel.deliver_again(message)
