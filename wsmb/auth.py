@@ -6,7 +6,7 @@ import base64
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,9 @@ class Authenticator(PasswordChecker):
         self._trouble = ""
         self._failed_readings = 0
         self._looked_s = now()
+        self.withdrawn: Callable[[Set[str]], None] = lambda users: None
+        """Told of users who have been removed, or have another hash."""
+        self._users = Users({}, "")
         self._use(files.read())
 
     def start(self) -> None:
@@ -125,9 +128,15 @@ class Authenticator(PasswordChecker):
         is_known = self._key_of(user, password) in self._successes
         return is_known and not (self._is_reading or self._is_stopped)
 
+    def use(self, files: UserFiles, reading: Reading) -> None:
+        """From now on the users are in these files, which have just been read."""
+        if files != self._files or reading.stamps != self._stamps:
+            self._files = files
+            self._use(reading)
+
     def check(self, user: str, password: bytes, done: Callable[[bool], None]) -> None:
         """See PasswordChecker. What was right before is answered at once; after `stop` all is wrong."""
-        self._look()
+        self.look()
         if self._is_stopped:
             done(False)
         elif self._is_reading:
@@ -189,8 +198,11 @@ class Authenticator(PasswordChecker):
             except Exception:
                 self._log.failure("What followed a password check failed")
 
-    def _look(self) -> None:
-        """Begin to read the files again if one has changed since they were read with success."""
+    def look(self) -> None:
+        """Begin to read the files again if one has changed since they were read with success.
+
+        To be called every second or so; each check does, too.
+        """
         now_s = self._now()
         if self._is_reading or self._is_stopped or now_s - self._looked_s < LOOK_INTERVAL_S:
             return
@@ -198,10 +210,18 @@ class Authenticator(PasswordChecker):
         if self._files.stamps() == self._stamps:
             return
         self._is_reading = True
-        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._files.read)
-        reading.addCallback(self._use).addErrback(self._keep).addCallback(self._go_on)
+        files = self._files
+        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), files.read)
+        known = reading.addCallbacks(self._read, self._keep, callbackArgs=(files,), errbackArgs=(files,))
+        known.addErrback(lambda failure: self._log.failure("What followed other users failed", failure))
+        known.addCallback(self._go_on)
+
+    def _read(self, reading: Reading, files: UserFiles) -> None:
+        if files is self._files:  # else there are newer ones in their place
+            self._use(reading)
 
     def _use(self, reading: Reading) -> None:
+        old, new = self._users.hashes, reading.users.hashes
         self._users, self._stamps = reading.users, reading.stamps
         # A new key, so that nobody joins a verification that began with the old users.
         self._key = secrets.token_bytes(32)
@@ -212,8 +232,13 @@ class Authenticator(PasswordChecker):
         for text in reading.passed_over:
             self._log.warn("Lines passed over in {text}", text=text)
         self._trouble, self._failed_readings = "", 0
+        withdrawn = {user for user, password_hash in old.items() if new.get(user) != password_hash}
+        if withdrawn:
+            self.withdrawn(withdrawn)
 
-    def _keep(self, failure: Failure) -> None:
+    def _keep(self, failure: Failure, files: UserFiles) -> None:
+        if files is not self._files:
+            return
         error = failure.value
         # Of others the text might quote what they failed on.
         trouble = str(error) if isinstance(error, SettingError) else type(error).__name__
@@ -222,7 +247,7 @@ class Authenticator(PasswordChecker):
             self._log.warn("The users stay as they were. {trouble}", trouble=trouble)
         self._trouble = trouble
 
-    def _go_on(self, _: None) -> None:
+    def _go_on(self, _: object) -> None:
         self._is_reading = False
         held, self._held = self._held, []
         for user, password, done in held:

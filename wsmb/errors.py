@@ -25,12 +25,13 @@ class CloseCode(IntEnum):
     """Why the broker ends a connection, as its Close frame says it."""
 
     STOPPING = 1001
+    CREDENTIALS_WITHDRAWN = 1008
     TOO_SLOW = 4008
 
     @property
     def reason(self) -> str:
         """The text that goes with it."""
-        return {1001: "the broker stops", 4008: "too slow"}[self]
+        return {1001: "the broker stops", 1008: "credentials withdrawn", 4008: "too slow"}[self]
 
 
 class CommandError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -25,6 +25,7 @@ from wsmb.throttle import Throttle
 CLOSE_TIMEOUT_S = 3
 END_TIMEOUT_S = 10.0
 LONGEST_INTERVAL_S = 0.01
+MOST_SHOWN = 10
 
 _log = Logger()
 
@@ -82,6 +83,32 @@ class BrokerFactory(WebSocketServerFactory):
         """Twisted's way to a new connection; None if there is no room even for an answer."""
         return None if self.turns_away() else super().buildProtocol(addr)
 
+    def use_settings(self, settings: Settings) -> None:
+        """From now on these count; those of a single connection for those that are made from now on."""
+        self.settings = settings
+        self.setProtocolOptions(
+            maxFramePayloadSize=settings.max_frame_bytes,
+            maxMessagePayloadSize=settings.max_frame_bytes,
+            openHandshakeTimeout=settings.handshake_timeout_s,
+        )
+
+    def withdraw(self, users: Set[str]) -> None:
+        """End the connections of users who have been removed, or have another password."""
+        ended = [connection for connection in self.connections if connection.user in users]
+        for connection in ended:
+            try:
+                connection.withdraw()
+            except Exception:
+                # The others are not to stay for the sake of this one.
+                _log.failure("a connection could not be ended")
+                connection.transport.abortConnection()
+        shown = sorted(users)[:MOST_SHOWN]
+        _log.info(
+            "removed, or with another password: {users}; {count} of their connections are ended",
+            users=", ".join(shown) + (", ..." if len(users) > len(shown) else ""),
+            count=len(ended),
+        )
+
     def opened(self, connection: BrokerProtocol) -> None:
         """A user has come in."""
         self.connections.add(connection)
@@ -121,6 +148,8 @@ class BrokerFactory(WebSocketServerFactory):
             else:
                 self._silent(connection, now_s, now_s - connection.quiet_since_s)
             connection.pings_seen = connection.pings
+            if now_s >= connection.end_by_s:
+                connection.transport.abortConnection()
 
     def _silent(self, connection: BrokerProtocol, now_s: float, silence_s: float) -> None:
         settings = self.settings

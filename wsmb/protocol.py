@@ -6,6 +6,7 @@ our back is put right here and in wsmb.opening; each remedy has a test in tests/
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from autobahn.websocket import USES_NVX
@@ -20,6 +21,8 @@ from wsmb.session import Session
 
 GREETING_DELAY_S = 0.1
 MAX_FRAGMENTS = 1_024
+WITHDRAWN_GRACE_S = 2.0
+"""For the end of a connection whose user is not let in any more."""
 
 _log = Logger()
 
@@ -38,6 +41,7 @@ class BrokerProtocol(OpeningProtocol):
     paused = False
     quiet_since_s = 0.0
     is_pinged = False
+    end_by_s = math.inf  # when it is to be gone at the latest
     pings_then = pings_seen = 0  # how many pings it had been sent by then, and by the last sweep
 
     # Opening
@@ -137,7 +141,7 @@ class BrokerProtocol(OpeningProtocol):
 
     def onMessageEnd(self) -> None:
         """A message is complete."""
-        if not self.failedByMe:
+        if not self.failedByMe and self.state == self.STATE_OPEN:
             self.messages_received([b"".join(self.message_data)], self.message_is_binary)
         self.message_data = []
 
@@ -202,6 +206,13 @@ class BrokerProtocol(OpeningProtocol):
             self.sendCloseFrame(code, code.reason.encode())
         else:
             self.dropConnection(abort=False)
+
+    def withdraw(self) -> None:
+        """Its user is not let in any more: end it, and do nothing for it meanwhile."""
+        self.end_by_s = self.factory.reactor.seconds() + WITHDRAWN_GRACE_S
+        self.end_now(CloseCode.CREDENTIALS_WITHDRAWN)
+        if self.session is not None:
+            self.session.closed()
 
     # Out and end
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import NamedTuple
 from wsmb import htpasswd
 from wsmb.errors import SettingError
 from wsmb.htpasswd import Entries, Users
+from wsmb.stamps import Stamp, stamp
 
 _SETTING = "htpasswd (--htpasswd or [credential])"
 _LINES = "the lines in the configuration"
 _MAX_SHOWN_LINES = 5
 
-Stamps = tuple[tuple[int, ...], ...]
+Stamps = tuple[Stamp, ...]
 
 
 class Reading(NamedTuple):
@@ -36,9 +36,19 @@ class UserFiles:
         self._files = tuple(files)
         self._lines = tuple(lines)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UserFiles) and self._all == other._all
+
+    def __hash__(self) -> int:
+        return hash(self._all)
+
+    @property
+    def _all(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return self._files, self._lines
+
     def stamps(self) -> Stamps:
         """What differs once a file has been changed, replaced, removed or made readable."""
-        return tuple(map(_stamp, self._files))
+        return tuple(map(stamp, self._files))
 
     def read(self) -> Reading:
         """Read all of them; SettingError if one cannot be read or has no user who can log in. Blocks."""
@@ -53,15 +63,6 @@ class UserFiles:
                 raise _unusable(place, "no valid user: " + (_bad_lines(entries) or "it is empty"))
         passed_over = tuple(f"{place}: {_bad_lines(one)}" for place, one in texts.items() if one.bad_lines)
         return Reading(htpasswd.merge(texts.values()), stamps, passed_over)
-
-
-def _stamp(file: str) -> tuple[int, ...]:
-    try:
-        found = os.stat(file)
-    except OSError as error:
-        return (error.errno or 0,)
-    # ctime, too: chmod and `cp -p` leave the other three as they are.
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
 
 def _read_file(file: str) -> Entries:
