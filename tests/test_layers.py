@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "wsmb"
 # From the top down; a module may import what stands in a lower layer, and its own package.
 LAYERS = (
     {"cli", "service"},
-    {"factory", "bench"},
+    {"factory", "bench", "reload"},
     {"protocol", "store", "config", "client"},
     {"opening", "outbox", "session"},
     {"credentials", "door", "guard", "listening"},
@@ -31,7 +31,7 @@ LAYERS = (
     {"proxy_header", "throttle"},
     {"interfaces", "settings"},
     {"access"},
-    {"addresses", "errors", "fair_queue", "frames", "lean", "open_files"},
+    {"addresses", "errors", "fair_queue", "frames", "lean", "open_files", "stamps"},
 )
 PURE = {
     "errors",
@@ -66,6 +66,7 @@ PURE = {
     "throttle",
     "htpasswd",
     "user_files",
+    "stamps",
     "config",
     "store.memory",
     "client.commands",

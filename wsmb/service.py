@@ -21,13 +21,14 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from wsmb import __version__, lean, listening, open_files  # noqa: F401  # lean works by being imported
-from wsmb.auth import Authenticator
+from wsmb.auth import LOOK_INTERVAL_S, Authenticator
 from wsmb.broker import Broker
-from wsmb.config import load_settings
+from wsmb.config import SettingsSource
 from wsmb.errors import SettingError
 from wsmb.factory import BrokerFactory
 from wsmb.interfaces import MessageStore
 from wsmb.pulse import BEATS_PER_SECOND
+from wsmb.reload import Reload
 from wsmb.settings import Settings
 from wsmb.store import open_store
 from wsmb.user_files import UserFiles
@@ -46,6 +47,8 @@ class Options(usage.Options):
     """The options of `twistd wsmb`; the settings that they and the file give are in `settings`."""
 
     settings: Settings
+    source: SettingsSource
+    """To read them again."""
 
     synopsis = "[options]"
     longdesc = (
@@ -84,13 +87,14 @@ class Options(usage.Options):
         """Read the configuration, while relative paths still mean what the user meant."""
         overrides = {name.replace("-", "_"): self[name] for name in ("htpasswd", "database", "keep-data")}
         overrides["listen"] = self["listen"] or None
+        self.source = SettingsSource(
+            config_file=self["config"] or os.environ.get("WSMB_CONFIG"),
+            overrides={name: value for name, value in overrides.items() if value is not None},
+            environ=os.environ,
+            cwd=os.getcwd(),
+        )
         try:
-            self.settings = load_settings(
-                config_file=self["config"] or os.environ.get("WSMB_CONFIG"),
-                overrides={name: value for name, value in overrides.items() if value is not None},
-                environ=os.environ,
-                cwd=os.getcwd(),
-            )
+            self.settings = self.source.load()
         except SettingError as problem:
             _give_up(problem)
 
@@ -102,9 +106,11 @@ class StartError(Exception):
 class BrokerService(service.Service):
     """One broker: store, users, ports, opened in this order and closed in the other."""
 
-    def __init__(self, settings: Settings, reactor: Any, complaints: TextIO) -> None:
-        """`complaints`: where to print why it cannot start; closed once it has."""
+    def __init__(self, settings: Settings, source: SettingsSource, reactor: Any, complaints: TextIO) -> None:
+        """`source`: to read the settings again; `complaints`: where to print why it cannot start, closed
+        once it has."""
         self._settings = settings
+        self._source = source
         self._reactor = reactor
         self._complaints = complaints
         # Parsed here, before the change of directory and the fork: endpoint strings hold paths.
@@ -139,6 +145,8 @@ class BrokerService(service.Service):
         self._broker.tick(time.time())
         self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor, time_stamp)
         self._allow_files()
+        self._users.withdrawn = self._factory.withdraw
+        self._reload = Reload(self._source, settings, self._users, self._use, self._reactor)
         for text, endpoint in self._endpoints:
             self._listen(text, endpoint)
 
@@ -163,6 +171,8 @@ class BrokerService(service.Service):
             _log.warn("{warning}", warning=warning)
         self._users.start()
         self._repeat(lambda: self._factory.sweep(time.monotonic()), SWEEP_S)
+        self._repeat(self._users.look, LOOK_INTERVAL_S)
+        self._repeat(self._reload.look, LOOK_INTERVAL_S)
         self._repeat(self._report, REPORT_S)
         self._repeat(self._tick, TICK_S)
         for _, endpoint in self._endpoints:
@@ -178,6 +188,8 @@ class BrokerService(service.Service):
         )
         self._tell_of_access()
         self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
+        self._had_terminal = os.isatty(0)
+        signal.signal(signal.SIGHUP, self._hang_up)
         _settle_memory()
 
     def _tell_of_access(self) -> None:
@@ -191,6 +203,20 @@ class BrokerService(service.Service):
         # Twisted's own handler stops as well, but then ends the process by the signal: to a supervisor,
         # a stop that went well would look like a failure.
         self._reactor.callFromThread(self._stop_reactor)
+
+    def _hang_up(self, *_: object) -> None:
+        if self._had_terminal and not os.isatty(0):
+            self._terminate()  # nobody asks for anything: the terminal that it was started from is gone
+        else:
+            self._reactor.callFromThread(self._reload.read)
+
+    def _use(self, settings: Settings) -> None:
+        """Settings have changed while it runs; those that cannot are as they were."""
+        had_access, self._settings = self._settings.access, settings
+        self._broker.use_settings(settings)
+        self._factory.use_settings(settings)
+        if settings.access != had_access:
+            self._tell_of_access()
 
     def _stop_reactor(self) -> None:
         if self.running:
@@ -222,6 +248,7 @@ class BrokerService(service.Service):
     def stopService(self) -> Generator[Any, Any, None]:
         """Take nothing new; commit what was taken, and what is unproved; then end the connections."""
         super().stopService()
+        self._reload.stop()
         yield DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
         self._factory.stop_taking()
         yield self._proofs()
@@ -282,7 +309,7 @@ def makeService(options: Options) -> BrokerService:
 
     try:
         # The daemon's own standard error is gone by the time that a port turns out to be in use.
-        return BrokerService(options.settings, reactor, os.fdopen(os.dup(2), "w"))
+        return BrokerService(options.settings, options.source, reactor, os.fdopen(os.dup(2), "w"))
     except SettingError as problem:
         _give_up(problem)
 

@@ -59,7 +59,7 @@ def _parts(
 
 
 def _of_file(named: Given[str], folders: Folders) -> list[AccessLine]:
-    path = folders.absolute(named.value, named.rank)
+    path = folders.to_be_read(named.value, named.rank)
     try:
         data = Path(path).read_bytes() if named.value else b""
         reason = "" if named.value else "no file is named"

@@ -13,6 +13,7 @@ from wsmb.config.option import Option
 from wsmb.config.options import CHANNEL_KEYS, NOT_SETTINGS, OPTIONS, SECTIONS, keys_of
 from wsmb.config.values import BadValueError, nearest, printable, shown_name
 from wsmb.errors import SettingError
+from wsmb.stamps import Stamp, stamp
 
 T = TypeVar("T")
 _MAX_CHANNEL_LENGTH = 100
@@ -45,10 +46,18 @@ class Folders(NamedTuple):
     file: str
     """For those in the file: its folder; without a file as `cwd`."""
     cwd: str
+    stamps: dict[str, Stamp]
+    """The files that settings come from, as they were before they were looked at."""
 
     def absolute(self, path: str, rank: Rank) -> str:
         """`path` as it is meant where `rank` stands."""
         return os.path.normpath(os.path.join(self.file if rank is Rank.FILE else self.cwd, path))
+
+    def to_be_read(self, path: str, rank: Rank) -> str:
+        """The same, for a file whose content matters: its stamp is noted."""
+        absolute = self.absolute(path, rank)
+        self.stamps[absolute] = stamp(absolute)
+        return absolute
 
 
 class Found:

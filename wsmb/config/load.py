@@ -17,21 +17,28 @@ from wsmb.config.option import Option
 from wsmb.config.values import printable, shown
 from wsmb.errors import SettingError
 from wsmb.settings import ChannelSettings, KeepData, Limits, Settings, TlsSettings, TlsUsers
+from wsmb.stamps import Stamp, stamp
 
 _MAKE_ONE = "make one with `wsmb passwd FILE USER`"
 _NAME_ONE = "name it with --htpasswd FILE or [credential] htpasswd = FILE"
 
 
 def load_settings(
-    *, config_file: str | None, overrides: Mapping[str, object], environ: Mapping[str, str], cwd: str
+    *,
+    config_file: str | None,
+    overrides: Mapping[str, object],
+    environ: Mapping[str, str],
+    cwd: str,
+    stamps: dict[str, Stamp] | None = None,
 ) -> Settings:
     """All settings: command line over environment over file over default. Raises SettingError.
 
     `overrides` are the command line's: `listen` (a list), `htpasswd`, `database`, `keep_data`. None
     and [] are as if absent, other names are passed over. `cwd` is absolute; relative paths are
     relative to it, but those in the file to the file's folder. No error or warning holds a password.
+    `stamps` gets those of all files that were looked at, from before, also where this raises.
     """
-    folders, ini, file_name = _file(config_file, cwd)
+    folders, ini, file_name = _file(config_file, cwd, {} if stamps is None else stamps)
     gathered = gather(ini, file_name, environ, overrides)
     _look_at_url(gathered)
     access = choose_access(gathered, ini, file_name, folders)
@@ -43,16 +50,17 @@ def load_settings(
 
 def load_access(*, config_file: str | None, environ: Mapping[str, str], cwd: str) -> AccessRules | None:
     """The access list alone, if there is one; no other file needs to be there. Raises SettingError."""
-    folders, ini, file_name = _file(config_file, cwd)
+    folders, ini, file_name = _file(config_file, cwd, {})
     return choose_access(gather(ini, file_name, environ, {}), ini, file_name, folders)
 
 
-def _file(config_file: str | None, cwd: str) -> tuple[Folders, Ini, str]:
+def _file(config_file: str | None, cwd: str, stamps: dict[str, Stamp]) -> tuple[Folders, Ini, str]:
     """The configuration file's folder, its content, and its name for errors."""
     if config_file is None:
-        return Folders(cwd, cwd), Ini(), ""
+        return Folders(cwd, cwd, stamps), Ini(), ""
     path = os.path.join(cwd, config_file)
-    return Folders(os.path.dirname(path), cwd), _read_file(path, config_file), printable(config_file)
+    stamps[path] = stamp(path)
+    return Folders(os.path.dirname(path), cwd, stamps), _read_file(path, config_file), printable(config_file)
 
 
 def _read_file(path: str, config_file: str) -> Ini:
@@ -180,7 +188,7 @@ def _users(found: Found, folders: Folders, file_name: str) -> tuple[tuple[str, .
 
 
 def _user_file(option: Option[str], given: Given[str], folders: Folders) -> str:
-    path = folders.absolute(given.value, given.rank)
+    path = folders.to_be_read(given.value, given.rank)
     title = f"{option.title} ({given.place})"
     if ":" in given.value and ("$" in given.value or "{" in given.value):
         raise SettingError(f"{title}: holds a user and a hash, not a file; set source = config")
