@@ -44,16 +44,24 @@ class DoorTests(SynchronousTestCase):
         visit.is_from("192.0.2.2")
         self.assertEqual(door.handshakes_of, {"192.0.2.2": 1})
 
+    def test_other_limits(self) -> None:
+        door = Door(Limits(max_connections=5, max_handshakes=5))
+        door.most_files = 8
+        door.use(Limits(max_connections=1, max_handshakes=2))
+        self.assertEqual(door.max_sockets, 3)
+        door.use(Limits(max_connections=50, max_handshakes=50))
+        self.assertEqual(door.max_sockets, 8)
+
     def test_sockets(self) -> None:
         door = Door(Limits())
-        door.max_sockets = 2
+        door.most_files = 2
         self.inside(door)
         self.assertIsNone(Visit(door).knocks())
         self.assertEqual(Visit(door).knocks(), FULL)
 
     def test_some_more_than_the_most_sockets_can_be_told_so(self) -> None:
         door = Door(Limits())
-        door.max_sockets = 2
+        door.most_files = 2
         visits = [Visit(door) for _ in range(1 + SPARE_SOCKETS)]
         self.assertFalse(door.is_overrun)
         visits.append(Visit(door))

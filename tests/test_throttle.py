@@ -21,6 +21,11 @@ class ThrottleTests(SynchronousTestCase):
     def wait_s(self, address: str = "a", user: str = "qa", now_s: float = 0.0) -> float:
         return self.throttle.wait_s(address, user, now_s)
 
+    def test_other_limits_forget_nobody(self) -> None:
+        self.fail(2)
+        self.throttle.use(Limits(max_failures=2, max_failures_per_address=6, max_failures_per_user=10))
+        self.assertGreater(self.wait_s(), 0)
+
     def test_one_address_as_one_user(self) -> None:
         self.fail(2)
         self.assertEqual(self.wait_s(), 0)

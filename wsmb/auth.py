@@ -124,7 +124,7 @@ class Authenticator(PasswordChecker):
 
     def remembers(self, user: str, password: bytes) -> bool:
         """See PasswordChecker. Nothing is known while the files are read again, and after `stop`."""
-        self._look()
+        self.look()
         is_known = self._key_of(user, password) in self._successes
         return is_known and not (self._is_reading or self._is_stopped)
 

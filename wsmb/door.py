@@ -18,13 +18,23 @@ class Door:
     """Counts the connections, each of which has a Visit, and says which are too many."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.max_sockets = limits.max_connections + limits.max_handshakes
-        """Most TCP connections of both kinds. (Lower where there are not so many file descriptors.)"""
+        self.most_files: int | None = None
+        """How many connections there are file descriptors for, if that is known."""
+        self.use(limits)
         self.connections = self.handshakes = 0
         self.handshakes_of: Counter[str] = Counter()
         self.connections_of: Counter[str] = Counter()
         self.connections_as: Counter[str] = Counter()
+
+    def use(self, limits: Limits) -> None:
+        """From now on these limits count, for who comes then."""
+        self.limits = limits
+
+    @property
+    def max_sockets(self) -> int:
+        """Most TCP connections of both kinds. (Lower where there are not so many file descriptors.)"""
+        wanted = self.limits.max_connections + self.limits.max_handshakes
+        return wanted if self.most_files is None else min(wanted, self.most_files)
 
     @property
     def is_overrun(self) -> bool:

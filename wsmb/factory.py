@@ -86,6 +86,8 @@ class BrokerFactory(WebSocketServerFactory):
     def use_settings(self, settings: Settings) -> None:
         """From now on these count; those of a single connection for those that are made from now on."""
         self.settings = settings
+        self.door.use(settings.limits)
+        self.guard.throttle.use(settings.limits)
         self.setProtocolOptions(
             maxFramePayloadSize=settings.max_frame_bytes,
             maxMessagePayloadSize=settings.max_frame_bytes,

@@ -75,7 +75,7 @@ class Guard:
     ) -> None:
         """`now` returns seconds of a monotonic clock."""
         self._checker = checker
-        self._throttle = throttle
+        self.throttle = throttle
         self._now = now
         self._at_once = at_once
         self._max_waiting = max_waiting
@@ -103,7 +103,7 @@ class Guard:
         self._queue.remove(check.place, check)
 
     def _is_throttled(self, check: _Check) -> bool:
-        wait_s = self._throttle.wait_s(check.place, check.user, self._now())
+        wait_s = self.throttle.wait_s(check.place, check.user, self._now())
         if wait_s:
             self._note(check)
             check.answer(Refusal(429, math.ceil(wait_s)))
@@ -129,7 +129,7 @@ class Guard:
     def _checked(self, check: _Check, is_right: bool) -> None:
         self._running -= 1
         if not is_right:
-            self._throttle.failed(check.place, check.user, self._now())
+            self.throttle.failed(check.place, check.user, self._now())
             self._note(check)
         check.answer(None if is_right else Refusal(401))
         self._go_on()

@@ -153,7 +153,7 @@ class BrokerService(service.Service):
     def _allow_files(self) -> None:
         door, files = self._factory.door, open_files.allow_most()
         self._file_warning = open_files.warning(files, door.max_sockets)
-        door.max_sockets = min(door.max_sockets, open_files.sockets(files))
+        door.most_files = open_files.sockets(files)
 
     def _listen(self, text: str, endpoint: Any) -> None:
         failures: list[Failure] = []

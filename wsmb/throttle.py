@@ -55,6 +55,12 @@ class Throttle:
         self._addresses = _Failures(limits.max_failures_per_address, max_entries)
         self._users = _Failures(limits.max_failures_per_user, max_entries)
 
+    def use(self, limits: Limits) -> None:
+        """From now on these limits count; what has failed is not forgotten."""
+        self._pairs.most = limits.max_failures
+        self._addresses.most = limits.max_failures_per_address
+        self._users.most = limits.max_failures_per_user
+
     def __len__(self) -> int:
         """The most entries of one kind."""
         return max(map(len, (self._pairs, self._addresses, self._users)))

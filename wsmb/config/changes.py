@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from wsmb.config.values import printable
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
-FIXED = ("listen", "database")
+FIXED = ("listen", "database", "tls", "trusted_proxies", "proxy_protocol")
 """The fields of Settings that stay as they are until a restart."""
 _NOT_SETTINGS = ("default_channel", "channels", "warnings")
 _TITLES = {
@@ -17,6 +17,10 @@ _TITLES = {
     "htpasswd_files": "[credential] htpasswd",
     "htpasswd_lines": "[credential] data",
     "access": "[access]",
+    "limits": "[limits]",
+    "tls": "[tls]",
+    "trusted_proxies": "[proxy] trusted_proxies",
+    "proxy_protocol": "[proxy] proxy_protocol",
 }
 
 
@@ -41,8 +45,8 @@ def compare(running: Settings, wanted: Settings, *, has_database: bool) -> Chang
     differing = [name for name in _fields(running, wanted) if name in FIXED]
     if not wanted.keeps_data and "database" in differing:
         differing.remove("database")  # it is not said which one it would be, and none is needed
-    settings = replace(wanted, listen=running.listen, listen_place=running.listen_place)
-    settings = replace(settings, database=running.database)
+    kept = {name: getattr(running, name) for name in (*FIXED, "listen_place")}
+    settings = replace(wanted, **kept)
     needs_restart = [_with_place(name, wanted) for name in differing]
     if "database" in differing and not has_database:
         settings = _keeping_nothing(settings)
@@ -77,7 +81,7 @@ def _keys(old: ChannelSettings, new: ChannelSettings) -> list[str]:
 
 
 def _with_place(name: str, wanted: Settings) -> str:
-    place = wanted.listen_place if name == "listen" else wanted.database.place
+    place = {"listen": wanted.listen_place, "database": wanted.database.place}.get(name)
     return f"{_TITLES[name]} ({place})" if place else _TITLES[name]
 
 
