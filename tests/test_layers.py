@@ -31,7 +31,7 @@ LAYERS = (
     {"proxy_header", "throttle"},
     {"interfaces", "settings"},
     {"access"},
-    {"addresses", "errors", "fair_queue", "frames", "lean", "open_files", "stamps"},
+    {"addresses", "errors", "fair_queue", "frames", "lean", "log_bounds", "open_files", "stamps"},
 )
 PURE = {
     "errors",

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, TextIO
@@ -27,6 +27,7 @@ from wsmb.config import SettingsSource
 from wsmb.errors import SettingError
 from wsmb.factory import BrokerFactory
 from wsmb.interfaces import MessageStore
+from wsmb.log_bounds import bound_log
 from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.reload import Reload
 from wsmb.settings import Settings
@@ -106,6 +107,8 @@ class StartError(Exception):
 class BrokerService(service.Service):
     """One broker: store, users, ports, opened in this order and closed in the other."""
 
+    twistd_options: Mapping[str, Any] | None = None
+
     def __init__(self, settings: Settings, source: SettingsSource, reactor: Any, complaints: TextIO) -> None:
         """`source`: to read the settings again; `complaints`: where to print why it cannot start, closed
         once it has."""
@@ -117,6 +120,11 @@ class BrokerService(service.Service):
         self._endpoints = [(text, listening.endpoint(reactor, text, settings)) for text in settings.listen]
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Belong to twistd's application, which begins to log only after this."""
+        super().setServiceParent(parent)
+        bound_log(parent, self.twistd_options)
 
     def privilegedStartService(self) -> None:
         """Open all that may fail, while ports below 1024 can be bound and failure can be reported."""
@@ -309,9 +317,11 @@ def makeService(options: Options) -> BrokerService:
 
     try:
         # The daemon's own standard error is gone by the time that a port turns out to be in use.
-        return BrokerService(options.settings, options.source, reactor, os.fdopen(os.dup(2), "w"))
+        broker = BrokerService(options.settings, options.source, reactor, os.fdopen(os.dup(2), "w"))
     except SettingError as problem:
         _give_up(problem)
+    broker.twistd_options = options.parent
+    return broker
 
 
 def _give_up(problem: SettingError) -> NoReturn:
