@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -172,6 +173,11 @@ class BrokerProcess:
             raise AssertionError(f"the broker ended with status {status}:\n{log}")
         if re.search(r"Traceback|#error|#critical|Unhandled", log):
             raise AssertionError(f"the broker met an error:\n{log}")
+
+    def hang_up(self) -> None:
+        """Send it SIGHUP."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
         """All that it has printed since its first start."""
