@@ -23,7 +23,17 @@ SEED = os.environ.get("WSMB_TEST_SEED", "1")
 AT_ONCE = 25
 MAX_GROWTH_KB = 10_000
 """Of the second round, as many mutations as the first."""
-SETTINGS = "[server]\nkeep_data = false\nmax_buffer_bytes = 1048576\n[channel kept]\nkeep_data = true\n"
+SETTINGS = """
+[server]
+keep_data = false
+max_buffer_bytes = 1048576
+[limits]
+max_failures = 10000
+max_failures_per_address = 10000
+max_failures_per_user = 10000
+[channel kept]
+keep_data = true
+"""
 OFFER = opening(headers=["Sec-WebSocket-Protocol: wsmb"])
 CLOSING = client_frame((1000).to_bytes(2, "big"), CLOSE)
 

@@ -19,11 +19,8 @@ from tests.integration.broker_process import (
     run_twistd,
     write_users,
 )
-from tests.integration.raw_client import (
-    RawClient,
-    command,
-    connect,
-)
+from tests.integration.raw_client import RawClient, command, connect
+from tests.integration.reload_case import ReloadCase, replace_text
 
 KEEPING = "[server]\nkeep_data = true\n"
 ALWAYS = "[server]\nkeep_data = always\n"
