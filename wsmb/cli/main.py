@@ -21,6 +21,7 @@ COMMANDS = {
     "ping": "ask the broker whether it is well",
     "dead-letters": "look at what could not be delivered, send it again, or drop it",
     "passwd": "make, change and delete the users of an htpasswd file",
+    "check-config": "say whether a broker can take a configuration",
     "access": "say which line of the access list lets a user do something, or does not",
     "bench": "put a load on a broker and measure it",
 }
@@ -35,6 +36,7 @@ examples:
   wsmb ping
   wsmb bench --receivers 100
   wsmb passwd users.htpasswd alice
+  wsmb check-config --config wsmb.ini
   wsmb access explain alice send sms --config wsmb.ini
 
 wsmb COMMAND --help says more. Standard output holds nothing but data, all else is on standard error.
