@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.mutations import corpus, expected, mutations
 from tests.support_config import SECRET, ConfigCase
 from wsmb import htpasswd
+from wsmb.config.access_lines import KEYWORDS, access_lines, access_rules
 from wsmb.config.options import CHANNEL_KEYS, OPTIONS
 from wsmb.errors import SettingError
 from wsmb.settings import Settings
@@ -40,7 +41,7 @@ URLS = (
 TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 KEYS = st.sampled_from(sorted({option.key for option in OPTIONS} | set(CHANNEL_KEYS) | {"unknown", ""}))
 SECTIONS = st.sampled_from(
-    ["server", "database", "credential", "channel sms", "channel ", "channel", "x", ""]
+    ["server", "database", "credential", "channel sms", "channel ", "channel", "access", ""]
 )
 VALUES = st.one_of(
     TEXT,
@@ -135,3 +136,37 @@ class ConfigurationFileTests(ConfigCase):
     @hypothesis_settings(deadline=None, max_examples=300)
     def test_the_command_line(self, name: str, value: str) -> None:
         self.read(b"", **{name: [value] if name == "listen" else value})
+
+
+class AccessFileTests(ConfigCase):
+    def read(self, data: bytes) -> bool:
+        """Whether it can be read; if not, it is refused as `checked` wants it."""
+        try:
+            access_rules(access_lines(data, "access.conf"))
+        except SettingError as error:
+            self.assertTrue(self.checked(error).isprintable(), error)
+            return False
+        return True
+
+    def test_each_has_the_end_that_its_name_says(self) -> None:
+        for case in corpus("access"):
+            with self.subTest(case.name):
+                self.assertEqual(self.read(case.data), expected(case) == "good")
+
+    def test_mutations(self) -> None:
+        for case in mutations("access", MUTATIONS, "1"):
+            with self.subTest(case.name):
+                self.read(case.data)
+
+    @given(
+        st.lists(
+            st.builds(
+                "{} {}".format,
+                st.sampled_from(KEYWORDS),
+                st.text(',"*@{user}: asendrcv#\\\x00\u202e0é') | TEXT,
+            )
+        )
+    )
+    @hypothesis_settings(deadline=None, max_examples=300)
+    def test_lines_with_anything_in_them(self, lines: list[str]) -> None:
+        self.read("\n".join(lines).encode("utf-8", "surrogatepass"))
