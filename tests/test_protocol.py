@@ -407,6 +407,12 @@ class EndingTests(ProtocolTestCase):
         self.one.checker.answer()
         self.assertEqual((early.taken(), late.taken()), (refusal(503), refusal(503)))
 
+    def test_nothing_holds_who_left_without_answering_a_close_frame(self) -> None:
+        connection = self.one.greeted()
+        connection.receive(client_frame(b"", opcode=3))
+        connection.lose()
+        self.assertEqual(self.one.clock.getDelayedCalls(), [])
+
     def test_end_all(self) -> None:
         connections = [self.one.greeted() for _ in range(3)]
         ended = self.one.factory.end_all(1, 2)

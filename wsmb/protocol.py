@@ -36,6 +36,7 @@ class BrokerProtocol(OpeningProtocol):
     _missing_bytes = 0  # of an everyday frame that has begun with _pieces
     _pieces: list[bytes]
     _greeting_call: Any = None
+    closeHandshakeTimeoutCall: Any = None
     # For the factory's sweep:
     heard = True
     paused = False
@@ -252,6 +253,10 @@ class BrokerProtocol(OpeningProtocol):
         if self._greeting_call is not None:
             self._greeting_call.cancel()
             self._greeting_call = None
+        if self.closeHandshakeTimeoutCall is not None:
+            # Autobahn forgets it where the client ends TCP without a Close frame: 3 s of a dead connection.
+            self.closeHandshakeTimeoutCall.cancel()
+            self.closeHandshakeTimeoutCall = None
         self.outbox.close()
         session, self.session = self.session, None
         if session is not None:
