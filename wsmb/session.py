@@ -180,16 +180,19 @@ class Session:
 
     def _send(self, command: wire.SendMessage, payload: bytes) -> int | None:
         """How many got it at once; None if it is not finished; -1 if it is a duplicate."""
-        if self._broker.is_stopping:
+        broker = self._broker
+        if broker.is_stopping:
             self._check_running()
-        name = wire.channel_name(command.channel)
+        name = command.channel
+        if type(name) is not str or not 0 < len(name) <= wire.MAX_CHANNEL_CHARS:
+            name = wire.channel_name(name)  # a call less for each message
         limit = command.number_of_receiver
         limit = None if limit is None else wire.receiver_limit(limit)
-        access = self._broker.access
+        access = broker.access
         if access is not None and (self._user, name) not in access.free_to_send:
-            limit = access.check_send(self._user, name, limit, self._broker.default_limit)
+            limit = access.check_send(self._user, name, limit, broker.default_limit)
         if command.confirm is None and command.message_id is None and command.ttl is None:
-            receivers = self._broker.send(name, payload, command.data, limit, self._peer, self.answers)
+            receivers = broker.send(name, payload, command.data, limit, self._peer, self.answers)
         else:
             self.answers.is_extended = True
             if command.confirm is not None:
