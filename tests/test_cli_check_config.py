@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -80,6 +81,11 @@ class CheckConfigTests(SynchronousTestCase):
         self.assertEqual(self.check("--htpasswd", "absent", environ=environ)[0], 1)
 
     def test_as_a_command(self) -> None:
+        # What the tests themselves are told by the environment is no setting.
+        ours = {name: value for name, value in os.environ.items() if name.startswith("WSMB_")}
+        self.addCleanup(os.environ.update, ours)
+        for name in ours:
+            del os.environ[name]
         for argv, status in (
             (("--config", str(self.ini)), 0),
             (("--config", "absent"), 1),
