@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.integration.broker_process import BrokerProcess
-from tests.integration.raw_client import RawClient, client_frame, command, connect
+from tests.integration.raw_client import PONG, RawClient, client_frame, command, connect
 
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 LIMIT = 100
@@ -44,6 +44,7 @@ def hand_out(broker: BrokerProcess, count: int) -> float:
     while got < count:
         data = rest + receiver.socket.recv(1 << 20)
         got += data.count(mark)
+        receiver.send(client_frame(b"", PONG) * data.count(b"wsmb "))  # what was sent before is proved
         # An item may be cut: what could be its beginning is looked at again with what comes next.
         rest = data[data.rfind(mark) + len(mark) :][-len(mark) + 1 :]
     receiver.close()
