@@ -10,8 +10,15 @@ from twisted.logger import ILogObserver, Logger, LogLevel, eventAsText, formatEv
 from twisted.python.components import Componentized
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsmb import log_bounds
-from wsmb.log_bounds import MOST_FAILURES, MOST_FILES, MOST_KINDS, MOST_LINES, LimitedObserver, bound_log
+from wsmb.log_bounds import (
+    MOST_FAILURES,
+    MOST_FILES,
+    MOST_KINDS,
+    MOST_LINES,
+    ROTATE_BYTES,
+    LimitedObserver,
+    bound_log,
+)
 
 
 class LimitTests(SynchronousTestCase):
@@ -83,10 +90,9 @@ class OptionTests(SynchronousTestCase):
             self.assertIsInstance(self.observer(nodaemon=True, logfile=logfile), LimitedObserver)
 
     def test_files_are_rotated_and_the_oldest_removed(self) -> None:
-        self.patch(log_bounds, "ROTATE_BYTES", 50)
         folder = self.mktemp()
         os.mkdir(folder)
         log = Logger("test", observer=self.observer(logfile=f"{folder}/log"))
         for number in range(2 * MOST_FILES):
-            log.info("line number {number} of this log", number=number)
+            log.info("{number} {text}", number=number, text="x" * ROTATE_BYTES)
         self.assertEqual(len(os.listdir(folder)), MOST_FILES + 1)

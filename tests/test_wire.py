@@ -1,7 +1,6 @@
 """Tests for wsmb.wire."""
 
 import json
-import time
 
 import msgspec
 from hypothesis import given
@@ -169,10 +168,9 @@ class DepthTests(SynchronousTestCase):
             self.assertIsInstance(wire.decode(self.frame(data)), wire.SendMessage)
 
     def test_a_string_that_does_not_end_takes_no_longer(self) -> None:
+        """Where it took every way to divide the string, this did not end."""
         for text in (b"x" * 1_000_000, b'\\"' * 500_000, b"\\" * 1_000_001):
-            start_s = time.process_time()
             self.assertRaises(CommandError, wire.decode, b"[" * 201 + b'"' + text)
-            self.assertLess(time.process_time() - start_s, 5)
 
     @given(st.text('[]{}"\\a,:1', max_size=600))
     def test_whatever_comes(self, text: str) -> None:

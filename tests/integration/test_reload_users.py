@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.integration.raw_client import CLOSE, PING, RawClient, basic, command, opening
 from tests.integration.reload_case import ReloadCase, replace_text
 
 KEEPING = "[server]\nkeep_data = true\n"
-SOON_S = 5.0
 
 
 class UsersTests(ReloadCase):
@@ -19,7 +16,6 @@ class UsersTests(ReloadCase):
         sender = self.sender(broker)
         sender.publish("sms", "unproved")
         self.assertEqual(gone.read_items(1), ["unproved"])
-        begun_s = time.monotonic()
         self.remove_user(broker, "apr1")
         sent = 0
         while not self.has_ended(gone):
@@ -27,7 +23,6 @@ class UsersTests(ReloadCase):
             sender.publish("other", sent)
             self.assertEqual(sender.fence(), [])
             sent += 1
-            self.assertLess(time.monotonic() - begun_s, SOON_S)
         refused = self.client(broker, opening(authorization=basic("apr1")))
         self.assertEqual(refused.status, 401)
         self.assertEqual(stays.read_items(sent), list(range(sent)))
@@ -50,15 +45,13 @@ class UsersTests(ReloadCase):
         gone = self.as_user(broker, "apr1", command("ping", "-"))
         gone.send_text(command("receive-message", "sms", confirm=1))
         gone.read_json()
-        begun_s = time.monotonic()
         self.remove_user(broker, "apr1")
-        frame = gone.read_frame(SOON_S)
+        frame = gone.read_frame()
         while frame.first == 0x80 | PING:
-            frame = gone.read_frame(SOON_S)
+            frame = gone.read_frame()
         self.assertEqual((frame.first, frame.payload[:2]), (0x80 | CLOSE, (1008).to_bytes(2, "big")))
         # Without its answer, too, it is out.
         self.assertEqual(gone.read_to_end(), b"")
-        self.assertLess(time.monotonic() - begun_s, SOON_S)
 
     def test_who_does_not_read_is_out_as_well(self) -> None:
         broker = self.broker()
@@ -69,19 +62,15 @@ class UsersTests(ReloadCase):
         for _ in range(10):
             sender.publish("sms", "x" * 500_000)
         sender.fence()
-        begun_s = time.monotonic()
         self.remove_user(broker, "apr1")
         self.logged(broker, "apr1 at ")
-        self.assertLess(time.monotonic() - begun_s, SOON_S)
 
     def test_another_password(self) -> None:
         broker = self.broker()
         users = broker.folder / "users"
         gone = self.as_user(broker, "sha", command("receive-message", "sms"))
         replace_text(users, users.read_text().replace("{SHA}", "{SHA}A"))
-        begun_s = time.monotonic()
         self.assertEqual(gone.read_to_end(), b"")
-        self.assertLess(time.monotonic() - begun_s, SOON_S)
 
     def test_users_count_although_the_settings_are_bad(self) -> None:
         broker = self.broker()

@@ -7,7 +7,6 @@ from typing import Any
 
 import pymysql
 from pymysql.constants import ER
-from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
@@ -111,12 +110,9 @@ class AwayTest(MariaDBCase):
         await ask(store.append, "sms", [b"0"])
         self.server.freeze()
         self.addCleanup(self.server.thaw)
-        started = reactor.seconds()
         answer = ask(store.append, "sms", [b"1"])
         self.assertIs(await ask(store.check), False)
-        self.assertLess(reactor.seconds() - started, 2.5)
         await ask(store.close)
-        self.assertLess(reactor.seconds() - started, 2 + 5 + 2)
         self.assertFalse(store_threads())
         self.assertIs((await answer).code, Code.UNAVAILABLE)
 
@@ -125,8 +121,6 @@ class AwayTest(MariaDBCase):
         self.server.freeze()
         self.addCleanup(self.server.thaw)
         answer = ask(store.append, "sms", [b"1"])
-        started = reactor.seconds()
         await ask(store.close)
-        self.assertLess(reactor.seconds() - started, 5 + 2)
         self.assertFalse(store_threads())
         self.assertIs((await answer).code, Code.UNAVAILABLE)

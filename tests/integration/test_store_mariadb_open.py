@@ -51,9 +51,7 @@ class OpenTest(MariaDBCase):
     def test_a_server_that_does_not_answer(self) -> None:
         self.server.freeze()
         self.addCleanup(self.server.thaw)
-        started = reactor.seconds()
         self.assert_refused("[database] host")
-        self.assertLess(reactor.seconds() - started, 8)
 
     def test_another_table(self) -> None:
         self.sql("CREATE TABLE mq_data (data_id int, channel text)")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 
-from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
@@ -110,12 +109,9 @@ class AwayTest(PostgresqlCase):
         await ask(store.append, "sms", [b"0"])
         self.server.freeze()
         self.addCleanup(self.server.thaw)
-        started = reactor.seconds()
         answer = ask(store.append, "sms", [b"1"])
         self.assertIs(await ask(store.check), False)
-        self.assertLess(reactor.seconds() - started, 2.5)
         await ask(store.close)
-        self.assertLess(reactor.seconds() - started, 2 + 5 + 2)
         self.assertFalse(store_threads())
         self.assertIs((await answer).code, Code.UNAVAILABLE)
 
@@ -126,7 +122,5 @@ class AwayTest(PostgresqlCase):
         self.server.freeze()
         self.addCleanup(self.server.thaw)
         answer = ask(store.append, "sms", [b"1"])
-        started = reactor.seconds()
         await ask(store.close)
-        self.assertLess(reactor.seconds() - started, 5 + 2)
         self.assertIs((await answer).code, Code.UNAVAILABLE)

@@ -53,11 +53,9 @@ class OpenTest(PostgresqlCase):
     def test_a_server_that_does_not_answer(self) -> None:
         self.server.freeze()
         self.addCleanup(self.server.thaw)
-        started = reactor.seconds()
         with self.assertRaises(SettingError) as caught:
             self.open()
         self.assertIn("[database] host", str(caught.exception))
-        self.assertLess(reactor.seconds() - started, 8)
 
     def test_a_server_that_stops_answering_during_the_start(self) -> None:
         dialect = self.dialect()
