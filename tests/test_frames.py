@@ -8,7 +8,7 @@ from tests.support import parse_frames
 from tests.support_protocol import client_frame
 from wsmb import frames
 from wsmb.frames import BINARY, PONG, TEXT
-from wsmb.protocol import unmask_large
+from wsmb.reading import unmask_large
 
 
 class TextFrameTests(SynchronousTestCase):

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import wsmb.lean
 from wsmb.frames import unmask
-from wsmb.protocol import unmask_large
+from wsmb.reading import unmask_large
 
 
 class LeanTests(SynchronousTestCase):

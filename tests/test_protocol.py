@@ -11,7 +11,6 @@ from tests.support_protocol import Connection, World, basic, client_frame, reque
 from wsmb.access import AccessRules
 from wsmb.errors import CloseCode
 from wsmb.handshake import refusal
-from wsmb.protocol import MAX_FRAGMENTS
 from wsmb.settings import ChannelSettings, KeepData
 
 RECEIVE = b'{"command":"receive-message","channel":"c"}'
@@ -329,13 +328,6 @@ class FrameTests(ProtocolTestCase):
         payload = SEND.replace(b"1]", b'"' + b"x" * (1_048_576 - len(SEND) - 1) + b'"]')
         sender.receive(client_frame(payload))
         self.assertEqual(receiver.frames(), [(0x81, payload)])
-
-    def test_endless_fragments(self) -> None:
-        connection = self.one.greeted()
-        connection.receive(client_frame(b"", final=False))
-        connection.receive(client_frame(b"", 0, final=False) * MAX_FRAGMENTS)
-        ((first, payload),) = connection.frames()
-        self.assertEqual((first, int.from_bytes(payload[:2], "big")), (0x88, 1009))
 
     def test_not_utf_8_in_a_binary_frame_is_not_forwarded(self) -> None:
         receiver, sender = self.receiver(), self.one.greeted()

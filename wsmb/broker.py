@@ -8,11 +8,12 @@ from typing import Protocol
 
 import msgspec
 
-from wsmb import replies
+from wsmb import replies, wire
 from wsmb.access import AccessList, AccessRules, Refusals
 from wsmb.backlog import keep
 from wsmb.channels import Channel, Ledger, cost_bytes
 from wsmb.deliveries import Done, Message
+from wsmb.errors import Code, CommandError
 from wsmb.intake import Intake
 from wsmb.interfaces import MessageStore, Peer
 from wsmb.message_ids import MessageIds
@@ -47,7 +48,7 @@ class Broker:
         )
         self._channels: dict[str, Channel] = {}
         self._later = later
-        self.keeps = settings.keeps_data
+        self._use_limits(settings)
         self.is_stopping = False
         """Whether nothing new is to be taken any more."""
         self.is_closed = False
@@ -91,7 +92,7 @@ class Broker:
         """From now on these count, for all that is here already as well, but for the limits of a single
         connection: those count for connections that are made from now on."""
         old, self._settings = self._settings, settings
-        self.keeps = settings.keeps_data
+        self._use_limits(settings)
         self.intake.use_limit(settings.max_buffer_bytes)
         self._around.held.max_bytes = settings.max_buffer_bytes
         # Before the channels, which may deliver something: not to those who may not have it any more.
@@ -100,6 +101,13 @@ class Broker:
         if (settings.default_channel, settings.channels) != (old.default_channel, old.channels):
             for name, channel in list(self._channels.items()):
                 channel.use_settings(settings.channel(name))
+
+    def _use_limits(self, settings: Settings) -> None:
+        self.keeps = settings.keeps_data
+        self.limits = settings.limits
+        self.decode = wire.decoder(settings.limits.max_json_depth)
+        # A frame of so many items and one more is longer than this.
+        self.short_bytes = 2 * settings.limits.max_items_per_frame
 
     def use_access(self, rules: AccessRules | None) -> None:
         """From now on `rules` say who may do what, also to those who receive already."""
@@ -128,6 +136,11 @@ class Broker:
         return Receiver(
             peer, user, self.pulse, settings.max_outstanding_frames, settings.max_outstanding_bytes
         )
+
+    def check_room(self, name: str) -> None:
+        """Raises CommandError (05) if the channel `name` would be one too many to receive on."""
+        if name not in self._channels and len(self._channels) >= self.limits.max_channels:
+            raise CommandError(Code.TOO_MANY, f"all {self.limits.max_channels} channels are in use")
 
     def receive(self, name: str, receiver: Receiver, prefetch: int | None = None) -> None:
         """`receiver` receives on the channel `name` from now on; it acknowledges, if `prefetch` is given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
+from enum import Enum
 
 
 class Code(Enum):
@@ -13,6 +13,7 @@ class Code(Enum):
     MALFORMED = ("02", "Malformed")
     FORBIDDEN = ("03", "Forbidden")
     TOO_LARGE = ("04", "Too large")
+    TOO_MANY = ("05", "Too many")
     UNAVAILABLE = ("06", "Unavailable")
     UNKNOWN_DELIVERY = ("07", "Unknown delivery")
 
@@ -21,17 +22,18 @@ class Code(Enum):
         self.text = text
 
 
-class CloseCode(IntEnum):
-    """Why the broker ends a connection, as its Close frame says it."""
+class CloseCode(Enum):
+    """Why the broker ends a connection: the number and the text of its Close frame."""
 
-    STOPPING = 1001
-    CREDENTIALS_WITHDRAWN = 1008
-    TOO_SLOW = 4008
+    STOPPING = (1001, "the broker stops")
+    CREDENTIALS_WITHDRAWN = (1008, "credentials withdrawn")
+    TOO_MANY_MALFORMED = (1008, "too many malformed commands")
+    TOO_LONG = (1008, "a message took too long")
+    TOO_SLOW = (4008, "too slow")
 
-    @property
-    def reason(self) -> str:
-        """The text that goes with it."""
-        return {1001: "the broker stops", 1008: "credentials withdrawn", 4008: "too slow"}[self]
+    def __init__(self, number: int, reason: str) -> None:
+        self.number = number
+        self.reason = reason
 
 
 class CommandError(Exception):

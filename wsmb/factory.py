@@ -18,6 +18,8 @@ from wsmb.guard import Guard
 from wsmb.interfaces import PasswordChecker
 from wsmb.outbox import Flusher
 from wsmb.protocol import BrokerProtocol
+from wsmb.rates import UserRates
+from wsmb.reading import ReadingProtocol
 from wsmb.session import Session
 from wsmb.settings import Settings
 from wsmb.throttle import Throttle
@@ -53,6 +55,9 @@ class BrokerFactory(WebSocketServerFactory):
         self.time_stamp = time_stamp
         self.flusher = Flusher(reactor)
         self.connections: set[BrokerProtocol] = set()
+        self.rates = UserRates(settings.limits)
+        self.waiting: set[ReadingProtocol] = set()
+        """Those that are not read on, since too much has come from them."""
         self.stopping = False
         self._refusals: Counter[str] = Counter()
         self._ended: Deferred[None] | None = None
@@ -85,6 +90,8 @@ class BrokerFactory(WebSocketServerFactory):
 
     def use_settings(self, settings: Settings) -> None:
         """From now on these count; those of a single connection for those that are made from now on."""
+        if settings.limits != self.settings.limits:
+            self.rates.use(settings.limits)
         self.settings = settings
         self.door.use(settings.limits)
         self.guard.throttle.use(settings.limits)
@@ -150,8 +157,17 @@ class BrokerFactory(WebSocketServerFactory):
             else:
                 self._silent(connection, now_s, now_s - connection.quiet_since_s)
             connection.pings_seen = connection.pings
+            if connection.message_takes_s(now_s) > self.settings.limits.max_message_seconds:
+                connection.end_now(CloseCode.TOO_LONG)
             if now_s >= connection.end_by_s:
                 connection.transport.abortConnection()
+        self.rates.forget_full(now_s)
+
+    def let_go_on(self, now_s: float) -> None:
+        """Read on from those of whom not too much has come lately. To be called ten times a second."""
+        for connection in tuple(self.waiting):
+            if connection.go_on(now_s):
+                self.waiting.discard(connection)
 
     def _silent(self, connection: BrokerProtocol, now_s: float, silence_s: float) -> None:
         settings = self.settings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-MAX_HEAD_BYTES = 8_192
 HEAD_END = b"\r\n\r\n"
 
 REASONS = {

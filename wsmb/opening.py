@@ -24,7 +24,6 @@ from wsmb.door import Visit
 from wsmb.guard import BUSY
 from wsmb.handshake import (
     HEAD_END,
-    MAX_HEAD_BYTES,
     REASONS,
     RETRY_AFTER_S,
     Refusal,
@@ -129,9 +128,10 @@ class OpeningProtocol(WebSocketServerProtocol):
 
     def _read_head(self) -> bool:
         """Whether the head is there, and Autobahn may see it."""
-        end = self.data.find(HEAD_END, 0, MAX_HEAD_BYTES)
+        most = self.factory.settings.limits.max_header_bytes
+        end = self.data.find(HEAD_END, 0, most)
         if end < 0:
-            if len(self.data) >= MAX_HEAD_BYTES:
+            if len(self.data) >= most:
                 self.failHandshake("", 431)
             return False
         end += len(HEAD_END)

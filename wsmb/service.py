@@ -233,6 +233,7 @@ class BrokerService(service.Service):
     def _tick(self) -> None:
         try:
             self._broker.tick(time.time())
+            self._factory.let_go_on(time.monotonic())
         except Exception:
             # All that goes by time is not to stop for the sake of one connection.
             _log.failure("a beat failed")

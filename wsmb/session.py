@@ -9,11 +9,14 @@ from wsmb.access import RECEIVE
 from wsmb.acks import Acks
 from wsmb.answers import Answers, Once
 from wsmb.broker import Broker
-from wsmb.errors import Code, CommandError
+from wsmb.errors import CloseCode, Code, CommandError
 from wsmb.interfaces import Peer
 from wsmb.message_ids import key_of
+from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.receiver import Receiver
 from wsmb.unproved import REJECTED
+
+MINUTE_BEATS = 60 * BEATS_PER_SECOND
 
 
 class Session:
@@ -26,6 +29,8 @@ class Session:
     __slots__ = (
         "_broker",
         "_channels",
+        "_malformed",
+        "_malformed_minute",
         "_peer",
         "_receiver",
         "_user",
@@ -43,6 +48,7 @@ class Session:
         self.answers = Answers(peer, time_stamp, broker.intake, is_extended=is_extended)
         self._channels: set[str] | None = None
         self._receiver: Receiver | None = None
+        self._malformed = self._malformed_minute = 0
         self.awaits_first_frame = True
         self.frames_in = 0
 
@@ -62,9 +68,10 @@ class Session:
         if self.awaits_first_frame:
             self._first_frame(payloads[0])
             payloads = payloads[1:]
+        decode = self._broker.decode
         for payload in payloads:
             try:
-                command = wire.decode(payload)
+                command = decode(payload)
                 if type(command) is wire.SendMessage:
                     self._send_message(command, payload)
                 else:
@@ -120,7 +127,7 @@ class Session:
     def _first_frame(self, payload: bytes) -> None:
         self.awaits_first_frame = False
         try:
-            command = wire.decode(payload)
+            command = self._broker.decode(payload)
             if isinstance(command, wire.SendMessage):
                 self._send_first(command, payload)
                 return
@@ -154,6 +161,13 @@ class Session:
             self._check_running()
             if self._broker.access is not None:
                 self._broker.access.check(self._user, RECEIVE, name)
+            self._check_room(name)
+
+    def _check_room(self, name: str) -> None:
+        channels, most = self._channels or (), self._broker.limits.max_channels_per_connection
+        if name not in channels and len(channels) >= most:
+            raise CommandError(Code.TOO_MANY, f"a connection receives on at most {most} channels")
+        self._broker.check_room(name)
 
     def _check_running(self) -> None:
         if self._broker.is_stopping:
@@ -186,6 +200,8 @@ class Session:
         name = command.channel
         if type(name) is not str or not 0 < len(name) <= wire.MAX_CHANNEL_CHARS:
             name = wire.channel_name(name)  # a call less for each message
+        if len(payload) > broker.short_bytes:
+            wire.check_items(command.data, broker.limits.max_items_per_frame)
         limit = command.number_of_receiver
         limit = None if limit is None else wire.receiver_limit(limit)
         access = broker.access
@@ -302,6 +318,16 @@ class Session:
         answer = self.answers.refusal(problem, addressed.confirm, addressed.channel)
         if answer is not None:
             self.answers.reply(answer)
+        if problem.code is Code.MALFORMED:
+            self._count_malformed()
+
+    def _count_malformed(self) -> None:
+        minute = self._broker.pulse.beats // MINUTE_BEATS
+        if minute != self._malformed_minute:
+            self._malformed, self._malformed_minute = 0, minute
+        self._malformed += 1
+        if self._malformed > self._broker.limits.max_malformed:
+            self._peer.end(CloseCode.TOO_MANY_MALFORMED)
 
 
 ACTIONS: dict[type, Callable[..., None]] = {

@@ -112,7 +112,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many may be connected at a time. Numbers of IPv6 addresses are those of a /64."""
+    """How much of what there may be. Numbers of IPv6 addresses are those of a /64."""
 
     max_connections: int = 10_000
     max_connections_per_address: int = 5_000
@@ -126,6 +126,27 @@ class Limits:
     """The same, of all users."""
     max_failures_per_user: int = 100
     """Wrong passwords of one user from all addresses, before each address has no more than one try."""
+    max_header_bytes: int = 8_192
+    """Of a request, with its first line."""
+    max_fragments: int = 1_024
+    """Of one message."""
+    max_message_seconds: int = 60
+    """That one message may take from its first byte to its last, while it is read."""
+    max_items_per_frame: int = 10_000
+    max_json_depth: int = 100
+    """Of nested arrays and objects in a frame."""
+    max_malformed: int = 100
+    """Frames of a connection within a minute that are no commands (code 02), before it is ended."""
+    max_control_frames_per_second: int = 20
+    """Pings, pongs that nobody asked for and small fragments of one connection; then reading pauses."""
+    max_frames_per_second: int = 0
+    """Messages of all connections of a user; then reading pauses. 0 is no limit."""
+    max_bytes_per_second: int = 0
+    """The same, in bytes."""
+    max_channels_per_connection: int = 1_000
+    """That it receives on."""
+    max_channels: int = 50_000
+    """That anybody receives on."""
 
 
 class TlsUsers(Enum):

@@ -18,7 +18,7 @@ DEFAULT_PREFETCH = 64
 MAX_PREFETCH = 10_000
 MAX_DELAY_S = 86_400
 MAX_DEPTH = 100
-"""Of nested arrays and objects in a frame. (PHP reads 512.)"""
+"""Of nested arrays and objects in a frame, if nothing else is set. (PHP reads 512.)"""
 _TOO_LONG = 10**MAX_CHANNEL_CHARS
 _FOR_EVER_S = 1e9
 
@@ -115,36 +115,45 @@ _decode_name = msgspec.json.Decoder(str | int | None).decode
 _EXTENSIONS = {b'"ack-message"', b'"reject-message"', b'"leave-channel"'}
 
 
-def decode(payload: bytes) -> Command:
-    """The command in one frame's `payload`.
+def decoder(max_depth: int) -> Callable[[bytes], Command]:
+    """`decode` for frames that are nested so deep at most."""
+    shallow_bytes = 2 * max_depth
 
-    Raises CommandError (MALFORMED) for what is not UTF-8, not JSON or not a known command with its
-    fields. Fields that are not known are passed over.
-    """
-    try:
-        # msgspec looks inside no raw value and no unknown field for broken UTF-8.
-        if not payload.isascii():
-            payload.decode()
-        if len(payload) > 2 * MAX_DEPTH and _depth(payload) > MAX_DEPTH:
-            raise CommandError(Code.MALFORMED, f"nested deeper than {MAX_DEPTH}")
-        return _decode(payload)
-    except UnicodeDecodeError:
-        raise CommandError(Code.MALFORMED, "not UTF-8") from None
-    except msgspec.ValidationError:
-        raise CommandError(Code.MALFORMED, "unknown command, or a field missing or wrong") from None
-    except (msgspec.DecodeError, RecursionError):
-        raise CommandError(Code.MALFORMED, "not JSON") from None
+    def decode(payload: bytes) -> Command:
+        """The command in one frame's `payload`.
+
+        Raises CommandError (MALFORMED) for what is not UTF-8, not JSON or not a known command with its
+        fields. Fields that are not known are passed over.
+        """
+        try:
+            # msgspec looks inside no raw value and no unknown field for broken UTF-8.
+            if not payload.isascii():
+                payload.decode()
+            if len(payload) > shallow_bytes and _is_deeper(payload, max_depth):
+                raise CommandError(Code.MALFORMED, f"nested deeper than {max_depth}")
+            return _decode(payload)
+        except UnicodeDecodeError:
+            raise CommandError(Code.MALFORMED, "not UTF-8") from None
+        except msgspec.ValidationError:
+            raise CommandError(Code.MALFORMED, "unknown command, or a field missing or wrong") from None
+        except (msgspec.DecodeError, RecursionError):
+            raise CommandError(Code.MALFORMED, "not JSON") from None
+
+    return decode
 
 
-def _depth(payload: bytes) -> int:
-    """How deep arrays and objects are nested; too much for a text that is not JSON, perhaps.
+decode = decoder(MAX_DEPTH)
+
+
+def _is_deeper(payload: bytes, depth: int) -> bool:
+    """Whether arrays and objects are nested deeper; of a text that is not JSON, perhaps a wrong yes.
 
     What can be decoded here must be so everywhere: Python's limit depends on the calls before.
     """
-    if payload.count(b"[") + payload.count(b"{") <= MAX_DEPTH:
-        return 0
+    if payload.count(b"[") + payload.count(b"{") <= depth:
+        return False
     brackets = _STRINGS.sub(b"", payload).translate(_STEPS, _NO_BRACKETS)
-    return max(accumulate(array("b", brackets)), default=0)
+    return max(accumulate(array("b", brackets)), default=0) > depth
 
 
 def addressed(payload: bytes) -> Addressed:
@@ -246,6 +255,13 @@ def items(data: msgspec.Raw) -> list[bytes]:
     if raw.lstrip()[:1] != b"[":
         return [raw]
     return [bytes(item) for item in _decode_items(raw)]
+
+
+def check_items(data: msgspec.Raw, most: int) -> None:
+    """Raises CommandError (04) for more than `most` items in a frame's `data`."""
+    # Between two items there is a comma, but not each comma is between two items.
+    if bytes(data).count(b",") >= most and len(items(data)) > most:
+        raise CommandError(Code.TOO_LARGE, f"a frame has at most {most} items")
 
 
 def expiry(item: bytes, field: str) -> float | None:

@@ -24,7 +24,7 @@ from wsmb.factory import BrokerFactory
 from wsmb.frames import text_frame
 from wsmb.protocol import BrokerProtocol
 from wsmb.service import TimeStamp
-from wsmb.settings import DatabaseSettings, Settings
+from wsmb.settings import DatabaseSettings, Limits, Settings
 from wsmb.store import open_store
 
 LARGEST_MESSAGE_BYTES = 16_777_216
@@ -59,7 +59,9 @@ def main() -> None:
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [errors_only])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     reactor: Any = default_reactor
-    settings = Settings(listen=(), max_frame_bytes=LARGEST_MESSAGE_BYTES)
+    # The suite sends many fragments, and does not want to wait for them.
+    limits = Limits(max_control_frames_per_second=1_000_000)
+    settings = Settings(listen=(), max_frame_bytes=LARGEST_MESSAGE_BYTES, limits=limits)
     time_stamp = TimeStamp()
     broker = Broker(settings, open_store(DatabaseSettings(), reactor), reactor.callLater, time_stamp)
     factory = BrokerFactory(settings, broker, None, reactor, time_stamp)

@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from tests.integration.raw_client import CLOSE, client_frame, connect, opening
 from tests.mutations import Case
-from wsmb.handshake import HEAD_END, MAX_HEAD_BYTES, REASONS, refusal
+from wsmb.handshake import HEAD_END, REASONS, refusal
+from wsmb.settings import Limits
 
 REFUSALS = {refusal(status) for status in REASONS}
 ACCEPTED = re.compile(
@@ -21,7 +22,7 @@ ACCEPTED = re.compile(
 
 def is_complete(request: bytes) -> bool:
     """Whether the broker must answer: the head has ended, or is too long."""
-    return len(request) >= MAX_HEAD_BYTES or HEAD_END in request
+    return len(request) >= Limits().max_header_bytes or HEAD_END in request
 
 
 def play_request(connection: socket.socket, request: bytes) -> Callable[[], bytes]:

@@ -186,7 +186,7 @@ class TableTests(BrokerCase):
         self.assertEqual(rows, [(code.number, code.text) for code in Code])
 
     def test_each_code_of_a_close_frame(self) -> None:
-        self.assertEqual(table(4), {*CLOSED, *CloseCode})
+        self.assertEqual(table(4), {*CLOSED, *(code.number for code in CloseCode)})
         broker = self.broker()
         for code, sent in CLOSED.items():
             client = self.sender(broker)

@@ -31,6 +31,7 @@ max_buffer_bytes = 1048576
 max_failures = 10000
 max_failures_per_address = 10000
 max_failures_per_user = 10000
+max_control_frames_per_second = 1000000
 [channel kept]
 keep_data = true
 """

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from wsmb.access import AccessRules
-from wsmb.config import options, options_of_guard
+from wsmb.config import options, options_of_guard, options_of_traffic
 from wsmb.config.access import choose_access
 from wsmb.config.database import choose_database
 from wsmb.config.given import Folders, Found, Gathered, Given, Rank, gather
@@ -20,6 +20,7 @@ from wsmb.settings import ChannelSettings, KeepData, Limits, Settings, TlsSettin
 from wsmb.stamps import Stamp, stamp
 
 _MAKE_ONE = "make one with `wsmb passwd FILE USER`"
+_LIMITS = (*options_of_guard.LIMITS, *options_of_traffic.LIMITS)
 _NAME_ONE = "name it with --htpasswd FILE or [credential] htpasswd = FILE"
 
 
@@ -109,7 +110,7 @@ def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
         ping_interval_s=server.value(options.PING_INTERVAL),
         ping_timeout_s=server.value(options.PING_TIMEOUT),
         handshake_timeout_s=server.value(options.HANDSHAKE_TIMEOUT),
-        limits=Limits(**{option.key: server.value(option) for option in options_of_guard.LIMITS}),
+        limits=Limits(**{option.key: server.value(option) for option in _LIMITS}),
         tls=_tls(server, folders),
         proxy_protocol=server.value(options_of_guard.PROXY_PROTOCOL),
         trusted_proxies=tuple(given.value for given in server.all(options_of_guard.TRUSTED_PROXIES)),

@@ -1,0 +1,81 @@
+"""How much may come in a second: token buckets. What is too much is read later, and nothing is dropped."""
+
+from __future__ import annotations
+
+from wsmb.settings import Limits
+
+
+class Bucket:
+    """Holds what may come within one second, and fills at that rate.
+
+    What has come is taken out of it even where it held less: such a debt is filled up first.
+    """
+
+    __slots__ = ("_level", "_rate", "_then_s")
+
+    def __init__(self, rate: int, now_s: float) -> None:
+        """`rate`: how much a second, more than 0."""
+        self._rate = rate
+        self._level = float(rate)
+        self._then_s = now_s
+
+    def take(self, count: int, now_s: float) -> bool:
+        """`count` has come. Whether more may come now."""
+        self._fill(now_s)
+        self._level -= count
+        return self._level > 0
+
+    def has_recovered(self, now_s: float) -> bool:
+        """Whether it is half full: who had to wait can go on, and not for a moment only."""
+        self._fill(now_s)
+        return 2 * self._level >= self._rate
+
+    def is_full(self, now_s: float) -> bool:
+        """Whether it is as if nothing had ever come."""
+        self._fill(now_s)
+        return self._level >= self._rate
+
+    def _fill(self, now_s: float) -> None:
+        self._level = min(self._rate, self._level + (now_s - self._then_s) * self._rate)
+        self._then_s = now_s
+
+
+class UserRates:
+    """What all connections of a user may send together. A rate of 0 is no limit."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.use(limits)
+
+    def use(self, limits: Limits) -> None:
+        """From now on these limits count, as if nothing had come before."""
+        self._rates = (limits.max_frames_per_second, limits.max_bytes_per_second)
+        self.is_limited = any(self._rates)
+        """Whether there is anything to count."""
+        self._buckets: dict[str, tuple[Bucket | None, Bucket | None]] = {}
+
+    def take(self, user: str, frames: int, size_bytes: int, now_s: float) -> bool:
+        """So much has come from `user`. Whether more may come now."""
+        buckets = self._buckets.get(user)
+        if buckets is None:
+            frame_rate, byte_rate = self._rates
+            buckets = self._buckets[user] = (
+                Bucket(frame_rate, now_s) if frame_rate else None,
+                Bucket(byte_rate, now_s) if byte_rate else None,
+            )
+        of_frames, of_bytes = buckets
+        has_frames = of_frames is None or of_frames.take(frames, now_s)
+        has_bytes = of_bytes is None or of_bytes.take(size_bytes, now_s)
+        return has_frames and has_bytes
+
+    def may_go_on(self, user: str, now_s: float) -> bool:
+        """Whether `user`, who had to wait, can go on."""
+        buckets = self._buckets.get(user, ())
+        return all(bucket is None or bucket.has_recovered(now_s) for bucket in buckets)
+
+    def forget_full(self, now_s: float) -> None:
+        """Keep nothing of users who have not sent for a while. To be called now and then."""
+        self._buckets = {
+            user: buckets
+            for user, buckets in self._buckets.items()
+            if not all(bucket is None or bucket.is_full(now_s) for bucket in buckets)
+        }

@@ -1,0 +1,221 @@
+"""What a connection's bytes hold: frames, cut out and counted, and when to read on.
+
+Autobahn reads what is not an everyday frame. What it does behind our back is put right here; each
+remedy has a test in tests/test_protocol.py.
+"""
+
+from __future__ import annotations
+
+from autobahn.websocket import USES_NVX
+from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
+
+from wsmb import frames
+from wsmb.opening import OpeningProtocol
+from wsmb.rates import Bucket
+
+SMALL_FRAGMENT_BYTES = 512
+"""Reading one smaller than that costs more than its bytes do, so they are counted."""
+
+
+class ReadingProtocol(OpeningProtocol):
+    """A connection as far as it is read."""
+
+    heard = True
+    """Whether anything has come, for the factory's sweep."""
+    _fragments = 0
+    _missing_bytes = 0  # of an everyday frame that has begun with _pieces
+    _pieces: list[bytes]
+    _half_since_s = 0.0  # since when one message has been coming
+    _frames_then = 0
+    # What keeps it from being read, and what is counted for that:
+    _pauses = 0  # bits
+    _control: Bucket | None = None
+    _pongs = 0
+
+    # What becomes of it
+
+    @property
+    def frames_in(self) -> int:
+        """How many messages have come."""
+        raise NotImplementedError
+
+    @property
+    def pings(self) -> int:
+        """How many pings it has been sent."""
+        raise NotImplementedError
+
+    def messages_received(self, payloads: list[bytes], is_binary: bool) -> None:
+        """Complete messages have come, all text or all binary."""
+        raise NotImplementedError
+
+    def pong_received(self, payload: bytes) -> None:
+        """A pong has come."""
+        raise NotImplementedError
+
+    # Reading
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come."""
+        self.heard = True
+        if self.is_checking:
+            self.early_data_received(data)
+        elif self.state == self.STATE_OPEN or self._missing_bytes:
+            if self.factory.rates.is_limited:
+                self._read_counted(data)
+            else:
+                self._read(data)
+        else:
+            self._dataReceived(data)
+
+    def _read(self, data: bytes) -> None:
+        """Cut out everyday frames, and leave all else to Autobahn's parser, which takes 20 µs a frame."""
+        if self._missing_bytes:
+            self._pieces.append(data)
+            self._missing_bytes -= len(data)
+            if self._missing_bytes > 0:
+                return
+            data = b"".join(self._pieces)
+            self._pieces, self._missing_bytes = [], 0
+        if self.data and self.current_frame is None:
+            data, self.data = self.data + data, b""
+        while (
+            data
+            and self.state == self.STATE_OPEN
+            and self.current_frame is None
+            and not self.inside_message
+            and not self._pauses & _FOR_CONTROL
+        ):
+            payloads, kind, taken_bytes, missing_bytes = frames.take_frames(
+                data, self.maxMessagePayloadSize, unmask_large
+            )
+            if payloads and kind != frames.PONG:
+                self.messages_received(payloads, kind == frames.BINARY)
+            else:
+                for payload in payloads:
+                    self.onPong(payload)
+            if taken_bytes:
+                data = data[taken_bytes:]
+            if missing_bytes:
+                self._pieces, self._missing_bytes = [data], missing_bytes
+                return
+            if not taken_bytes:
+                break
+        if data or self.data:
+            self._dataReceived(data)
+
+    def _read_counted(self, data: bytes) -> None:
+        """Read, and pause if the user's rate is used up. Only messages and their pieces count."""
+        frames_in = -self.frames_in
+        self._read(data)
+        frames_in = max(0, frames_in + self.frames_in)  # none if it has ended by that
+        if frames_in or self.is_half_read:
+            now_s = self.factory.reactor.seconds()
+            if not self.factory.rates.take(self.user, frames_in, len(data), now_s):
+                self._pause_for(_FOR_RATE)
+                self.factory.waiting.add(self)
+
+    @property
+    def is_half_read(self) -> bool:
+        """Whether a frame or message has begun to come, and has not come to its end."""
+        return bool(self._missing_bytes or self.data or self.inside_message or self.current_frame is not None)
+
+    def message_takes_s(self, now_s: float) -> float:
+        """How long one message has been coming, as far as calls of this have seen. While it is not read
+        here, it takes no time."""
+        frames_in = self.frames_in
+        if self._pauses or not self.is_half_read or frames_in != self._frames_then:
+            self._half_since_s, self._frames_then = now_s, frames_in
+        return now_s - self._half_since_s
+
+    def processData(self) -> bool:
+        """Parse on; the original's client writes a frame of 65,535 bytes with a 64-bit length."""
+        if self._pauses & _FOR_CONTROL:
+            return False
+        data = self.data
+        if self.current_frame is None and data[1:2] in (b"\xff", b"\x7f") and data[2:10] == _LENGTH_65535:
+            self.data = data[:1] + bytes((data[1] - 1,)) + data[8:]
+        return bool(super().processData())
+
+    def onMessageBegin(self, isBinary: bool) -> None:
+        """A message begins."""
+        self._fragments = 0
+        super().onMessageBegin(isBinary)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """A frame of a message begins."""
+        self._fragments += 1
+        if self._fragments > self.factory.settings.limits.max_fragments:
+            self._max_message_size_exceeded(0, 0, "too many fragments")
+        if length < SMALL_FRAGMENT_BYTES and not self.current_frame.fin:
+            self._count_control()
+        super().onMessageFrameBegin(length)
+
+    def onMessageEnd(self) -> None:
+        """A message is complete."""
+        if not self.failedByMe and self.state == self.STATE_OPEN:
+            self.messages_received([b"".join(self.message_data)], self.message_is_binary)
+        self.message_data = []
+
+    def onPong(self, payload: bytes) -> None:
+        """A pong has come."""
+        self._pongs += 1
+        if self._pongs > self.pings:
+            self._count_control()
+        self.pong_received(payload)
+
+    def onPing(self, payload: bytes) -> None:
+        """A ping has come."""
+        self._count_control()
+        super().onPing(payload)
+
+    # When to read on
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+        self._pause_for(_FOR_SESSION)
+
+    def resume(self) -> None:
+        """Read on."""
+        self._resume_from(_FOR_SESSION)
+
+    def _pause_for(self, why: int) -> None:
+        if not self._pauses:
+            self.transport.pauseProducing()
+        self._pauses |= why
+
+    def _resume_from(self, why: int) -> None:
+        if self._pauses & why:
+            self._pauses &= ~why
+            if not self._pauses and self.state != self.STATE_CLOSED:
+                self.transport.resumeProducing()
+
+    def _count_control(self) -> None:
+        """Something has come that costs much for its size: read on later, if there was much of it."""
+        now_s = self.factory.reactor.seconds()
+        if self._control is None:
+            self._control = Bucket(self.factory.settings.limits.max_control_frames_per_second, now_s)
+        if not self._control.take(1, now_s):
+            self._pause_for(_FOR_CONTROL)
+            self.factory.waiting.add(self)
+
+    def go_on(self, now_s: float) -> bool:
+        """Read on, if what has come lately is no longer too much. Whether it is so."""
+        if self._pauses & _FOR_RATE and self.factory.rates.may_go_on(self.user, now_s):
+            self._resume_from(_FOR_RATE)
+        if self._pauses & _FOR_CONTROL and self._control is not None and self._control.has_recovered(now_s):
+            self._resume_from(_FOR_CONTROL)
+            self.dataReceived(b"")  # what was left
+        return not self._pauses & (_FOR_RATE | _FOR_CONTROL)
+
+
+# Why a connection is not read: the session has enough to do, the user's rate is used up, or there were
+# too many frames of the kind that nobody needs many of.
+_FOR_SESSION, _FOR_RATE, _FOR_CONTROL = 1, 2, 4
+_LENGTH_65535 = (65_535).to_bytes(8, "big")
+
+
+def unmask_large(payload: bytes, mask: bytes) -> bytes:
+    """Unmask with Autobahn's own C code, where it is there: from 1,000 bytes it is the faster one."""
+    if USES_NVX:
+        return bytes(create_xor_masker(mask, len(payload)).process(payload))
+    return frames.unmask(payload, mask)
