@@ -44,6 +44,17 @@ class ClearTextTests(SynchronousTestCase):
         self.assertEqual(clear_text_warning(Settings(("ssl:1",))), "")
 
 
+class BacklogTests(SynchronousTestCase):
+    def test_all_clients_may_come_at_once(self) -> None:
+        reactor = MemoryReactorClock()
+        for text in ("tcp:1", "unix:/run/wsmb", "unix:/run/wsmb:mode=660:backlog=7"):
+            endpoint(reactor, text, Settings((text,))).listen(object())
+        self.assertEqual(reactor.tcpServers[0][2], 1_024)
+        self.assertEqual(
+            [(backlog, mode) for _, _, backlog, mode, _ in reactor.unixServers], [(1_024, 0o666), (7, 0o660)]
+        )
+
+
 class TlsEndpointTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from wsmb.tls import Certificates
 
 BACKLOG = 1_024
-"""50 is Twisted's own; when all clients reconnect at once, the others would wait a second."""
+"""50 is Twisted's own; when all clients reconnect at once, the others would wait a second, or, where a proxy
+connects to a Unix socket, be told 502."""
 _TLS_KEYS = {"privateKey", "certKey", "extraCertChain", "interface", "backlog"}
 
 
@@ -31,7 +32,7 @@ def endpoint(reactor: Any, text: str, settings: Settings) -> Any:
     try:
         if kind == "ssl":
             return TlsEndpoint(reactor, text, settings)
-        if kind in ("tcp", "tcp6") and ":backlog=" not in text:
+        if kind in ("tcp", "tcp6", "unix") and ":backlog=" not in text:
             text += f":backlog={BACKLOG}"
         if kind == "unix" and not text.startswith("unix:/"):
             text = "unix:" + quoteStringArgument(os.getcwd() + "/") + text[len("unix:") :]
