@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
-DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev
+DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev \
+    nginx libnginx-mod-stream apache2-bin caddy
 RUN_PORT ?= 8888
 # For `make bench`: a short look is `make bench ROUNDS=1 ONLY='1 to 100, 64'`.
 ROUNDS ?= 3
@@ -96,16 +97,24 @@ $(VENV)/bench: $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check '.[bench,dev]'
 	@touch $@
 
-# What the tests want from Debian. Where it cannot be installed, the tests that need it are skipped and
-# say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
+# What the tests want from Debian; none of its services is started. Where it cannot be installed, the tests that
+# need it are skipped and say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
 debian:
-	@if command -v mariadbd htpasswd openssl gcc >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; \
-	then :; \
+	@PATH="$$PATH:/usr/sbin"; is_there=yes; \
+	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy; do \
+	    command -v $$program >/dev/null || is_there=no; \
+	done; \
+	ls /usr/lib/postgresql/*/bin/initdb /usr/lib/nginx/modules/ngx_stream_module.so >/dev/null 2>&1 || is_there=no; \
+	if [ $$is_there = yes ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    export DEBIAN_FRONTEND=noninteractive; \
-	    { apt-get update -q && apt-get install -y -q $(DEBIAN_FOR_TESTS); } >/dev/null \
+	    export DEBIAN_FRONTEND=noninteractive; policy=/usr/sbin/policy-rc.d; \
+	    if ! [ -e $$policy ]; then \
+	        trap "rm -f $$policy" EXIT INT TERM; \
+	        printf '#!/bin/sh\nexit 101\n' >$$policy && chmod +x $$policy; \
+	    fi; \
+	    { apt-get update -q && apt-get install -y -q --no-install-recommends $(DEBIAN_FOR_TESTS); } >/dev/null \
 	    || echo "Some of $(DEBIAN_FOR_TESTS) could not be installed: the tests that need it are skipped."; \
-	else echo "For all tests, as root: apt-get install $(DEBIAN_FOR_TESTS)"; fi
+	else echo "For all tests, as root: apt-get install --no-install-recommends $(DEBIAN_FOR_TESTS)"; fi
 
 clean:
 	rm -rf $(VENV) build run *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache
