@@ -82,9 +82,11 @@ def command(name: str, channel: str | int, **fields: object) -> bytes:
     return json.dumps({"command": name, "channel": channel, **fields}, ensure_ascii=False).encode()
 
 
-def connect(port: int, *, receive_buffer_bytes: int | None = None) -> socket.socket:
+def connect(port: int, *, receive_buffer_bytes: int | None = None, from_address: str = "") -> socket.socket:
     """A TCP connection to the broker; the kernel takes about as much for it as is said."""
     connection = socket.socket()
+    if from_address:
+        connection.bind((from_address, 0))
     if receive_buffer_bytes is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
     connection.settimeout(TIMEOUT_S)
