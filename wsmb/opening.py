@@ -1,7 +1,7 @@
 """The opening of a connection: the request is let in or refused (RFC 6455, section 4.2).
 
 What Autobahn does behind a server's back here is put right; each remedy has its test in
-tests/test_protocol.py.
+tests/test_protocol.py or tests/test_protocol_openings.py.
 """
 
 from __future__ import annotations
