@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -44,15 +46,25 @@ class ClearTextTests(SynchronousTestCase):
         self.assertEqual(clear_text_warning(Settings(("ssl:1",))), "")
 
 
-class BacklogTests(SynchronousTestCase):
-    def test_all_clients_may_come_at_once(self) -> None:
-        reactor = MemoryReactorClock()
-        for text in ("tcp:1", "unix:/run/wsmb", "unix:/run/wsmb:mode=660:backlog=7"):
-            endpoint(reactor, text, Settings((text,))).listen(object())
-        self.assertEqual(reactor.tcpServers[0][2], 1_024)
-        self.assertEqual(
-            [(backlog, mode) for _, _, backlog, mode, _ in reactor.unixServers], [(1_024, 0o666), (7, 0o660)]
-        )
+class EndpointTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+
+    def listens(self, text: str) -> Any:
+        endpoint(self.reactor, text, Settings((text,))).listen(Factory())
+        return (self.reactor.tcpServers or self.reactor.unixServers).pop()
+
+    def test_all_clients_may_come_back_at_once(self) -> None:
+        """50 is Twisted's own backlog: the others would wait a second."""
+        for text in ("tcp:8888", "tcp6:8888", "tcp:8888:interface=127.0.0.1", "unix:/run/wsmb"):
+            self.assertEqual(self.listens(text)[2], 1_024, text)
+        self.assertEqual(self.listens("tcp:8888:backlog=7")[2], 7)
+        self.assertEqual(self.listens("unix:/run/wsmb:mode=660:backlog=7")[2:4], (7, 0o660))
+
+    def test_a_unix_socket_is_relative_to_where_it_starts(self) -> None:
+        """twistd may change its folder before it listens."""
+        self.assertEqual(self.listens("unix:a/sock")[0], os.path.abspath("a/sock"))
+        self.assertEqual(self.listens("unix:/run/sock")[0], "/run/sock")
 
 
 class TlsEndpointTests(SynchronousTestCase):
@@ -72,6 +84,8 @@ class TlsEndpointTests(SynchronousTestCase):
         self.made(text).listen(object())
         ((port, _, backlog, interface),) = self.reactor.tcpServers
         self.assertEqual((port, backlog, interface), (8443, 7, "::1"))
+        self.made(f"ssl:8443:privateKey={self.key}:certKey={self.certificate}").listen(object())
+        self.assertEqual(self.reactor.tcpServers[1][2], 1_024)
 
     def test_a_path_with_a_colon_relative_to_where_it_starts(self) -> None:
         odd = self.folder / "a:b.pem"
