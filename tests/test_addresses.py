@@ -18,6 +18,9 @@ class AddressTests(SynchronousTestCase):
             ("192.0.2.256", None),
             ("", None),
             ("unknown", None),
+            ("fe80::1%eth0", "fe80::1"),
+            ("2001:db8::1%\x9b31m from 192.0.2.9", "2001:db8::1"),
+            ("%eth0", None),
         ):
             self.assertEqual(normal(text), expected)
 
@@ -25,7 +28,7 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(site("2001:db8::1"), site("2001:db8::ffff:1"))
         self.assertNotEqual(site("2001:db8::1"), site("2001:db8:0:1::1"))
         self.assertEqual((site("192.0.2.1"), site(UNIX)), ("192.0.2.1", UNIX))
-        self.assertEqual(site("fe80::1%eth0"), "fe80::/64")
+        self.assertEqual(site("fe80::1"), "fe80::/64")
 
     def test_networks(self) -> None:
         for address, expected in (

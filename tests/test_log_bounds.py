@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger, LogLevel, eventAsText, formatEvent
 from twisted.python.components import Componentized
@@ -18,6 +22,7 @@ from wsmb.log_bounds import (
     ROTATE_BYTES,
     LimitedObserver,
     bound_log,
+    line_of,
 )
 
 
@@ -72,6 +77,58 @@ class LimitTests(SynchronousTestCase):
         self.assertNotIn("hidden", eventAsText(self.told[0]))
 
 
+class LineTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.lines: list[str | None] = []
+        observer: Any = lambda event: self.lines.append(line_of(event))  # noqa: E731
+        self.log = Logger("test", observer=observer)
+
+    def line(self, name: str) -> str:
+        self.log.info("{name} came", name=name)
+        found = self.lines.pop()
+        assert found is not None
+        return found
+
+    def test_what_can_be_seen_is_written_as_it_is(self) -> None:
+        for name in ("qa", "café", "日本 x", "\\n {name}"):
+            self.assertRegex(self.line(name), rf"^20\S+ \[test#info\] {re.escape(name)} came\n$")
+
+    def test_what_cannot_is_written_as_an_escape(self) -> None:
+        for character, expected in (
+            ("\n", r"\n"),
+            ("\r", r"\r"),
+            ("\t", r"\t"),
+            ("\x1b", r"\x1b"),
+            ("\x9b", r"\x9b"),
+            ("\u2028", r"\u2028"),
+            ("\u202e", r"\u202e"),
+            ("\u2066", r"\u2066"),
+            ("\u200b", r"\u200b"),
+            ("\ud800", r"\ud800"),
+            ("\U000e0041", r"\U000e0041"),
+        ):
+            self.assertTrue(self.line(f"a{character}b").endswith(f"] a{expected}b came\n"))
+
+    @given(st.text(st.characters(exclude_categories=())))
+    def test_one_line_whatever_comes(self, name: str) -> None:
+        line = self.line(name)
+        self.assertTrue(line.endswith("\n"))
+        self.assertTrue(line[:-1].isprintable())
+
+    def test_a_traceback_has_its_lines(self) -> None:
+        try:
+            raise KeyError("\x1b[31m\u2028")
+        except KeyError:
+            self.log.failure("it failed")
+        (line,) = self.lines
+        assert line is not None
+        self.assertIn("\n\tTraceback (most recent call last):\n\t", line)
+        self.assertTrue(all(one.isprintable() for one in line[:-1].replace("\n\t", "").splitlines()))
+
+    def test_nothing_is_made_of_nothing(self) -> None:
+        self.assertIsNone(line_of({"log_format": ""}))
+
+
 class OptionTests(SynchronousTestCase):
     def observer(self, **options: object) -> Any:
         application = Componentized()
@@ -96,3 +153,8 @@ class OptionTests(SynchronousTestCase):
         for number in range(2 * MOST_FILES):
             log.info("{number} {text}", number=number, text="x" * ROTATE_BYTES)
         self.assertEqual(len(os.listdir(folder)), MOST_FILES + 1)
+
+    def test_what_is_written_to_files_is_escaped(self) -> None:
+        file = Path(self.mktemp())
+        Logger("test", observer=self.observer(logfile=str(file))).info("{name}", name="\u202eé\ud800\n")
+        self.assertTrue(file.read_bytes().endswith("\\u202eé\\ud800\\n\n".encode()))

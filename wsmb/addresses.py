@@ -12,9 +12,12 @@ _IPV6_SITE_BITS = 64
 
 
 def normal(text: str) -> str | None:
-    """The usual spelling of an IP address; None if it is none. `::ffff:192.0.2.1` is the IPv4 address."""
+    """The usual spelling of an IP address; None if it is none. `::ffff:192.0.2.1` is the IPv4 address.
+
+    Without the zone of IPv6 (`%eth0`): it may be any text, and means something on one machine only.
+    """
     try:
-        address = ip_address(text)
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
@@ -31,7 +34,7 @@ def site(address: str) -> str:
     """Whom an address is counted for: an IPv6 one for its /64, since each client has as many as it likes."""
     if ":" not in address:
         return address
-    return str(IPv6Network((address.partition("%")[0], _IPV6_SITE_BITS), strict=False))
+    return str(IPv6Network((address, _IPV6_SITE_BITS), strict=False))
 
 
 def network(text: str) -> IPv4Network | IPv6Network | str:

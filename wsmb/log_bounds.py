@@ -1,4 +1,4 @@
-"""Bounds on what twistd logs: how many lines of one kind a minute, and how many files.
+"""Bounds on what twistd logs: how many lines of one kind a minute, how many files, and which characters.
 
 Whoever connects and leaves in a loop, or sends frames that are none, has each time a line in the log; a
 wrong password is not even needed for some of them. twistd itself would keep all of its files for ever.
@@ -12,7 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel, textFileLogObserver
+from twisted.logger import (
+    FileLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    formatEventAsClassicLogText,
+)
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
@@ -101,11 +107,33 @@ def bound_log(application: Any, twistd_options: Mapping[str, Any] | None) -> Non
 def _observer(to_file: str) -> Callable[[LogEvent], None]:
     """As twistd makes it, but for the number of files."""
     if to_file == "-":
-        return cast(Callable[[LogEvent], None], textFileLogObserver(sys.stdout))
+        return FileLogObserver(sys.stdout, line_of)
     file = cast(Any, LogFile).fromFullPath(to_file, rotateLength=ROTATE_BYTES, maxRotatedFiles=MOST_FILES)
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda *_: _rotate(file))
-    return cast(Callable[[LogEvent], None], textFileLogObserver(file))
+    return FileLogObserver(file, line_of)
+
+
+def line_of(event: LogEvent) -> str | None:
+    """What twistd writes of `event`, with escapes for all that a terminal or a reader of lines obeys.
+
+    Most of what it could come from is refused earlier; a user may still be called something that is read
+    from right to left, and Autobahn and databases say what they like. Only tracebacks have several lines.
+    """
+    text = formatEventAsClassicLogText(event)
+    if text is None:
+        return None
+    between = _NEXT_LINE if "log_failure" in event else r"\n"
+    return between.join(map(_plain, text[:-1].split(_NEXT_LINE))) + "\n"
+
+
+_NEXT_LINE = "\n\t"  # so Twisted writes it
+
+
+def _plain(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _rotate(file: Any) -> None:

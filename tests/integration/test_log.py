@@ -10,9 +10,19 @@ from tests.integration.broker_process import CHECKOUT, PASSWORD, USER, BrokerPro
 from tests.integration.hostile_player import requests, streams
 from tests.integration.raw_client import basic, client_frame, command, opening
 from tests.mutations import Case, corpus
+from wsmb.htpasswd import bcrypt_hash
 from wsmb.log_bounds import MOST_FILES, MOST_LINES, ROTATE_BYTES
 
 SECRET = "wr0ng-w0rd"
+NAME = "\u202eqa\u2066"
+BAD, BAD_LATIN_1 = "a\n\x1b[31m\u2028\x85b", "\x9b31m\xa0"
+SETTINGS_OF_NAMES = """
+[proxy]
+trusted_proxies[] = 127.0.0.1
+[access]
+deny[] = * receive *
+allow[] = * send *
+"""
 # Python runs this in a process that finds it on its path: all that Autobahn has to say is said.
 ALL_LEVELS = """
 import txaio
@@ -57,6 +67,36 @@ class SecretTests(BrokerCase):
         self.assertEqual(len(hashes), 3)
         for secret in (PASSWORD, SECRET, basic()[6:], basic(USER, SECRET)[6:].rstrip("="), "cWE6", *hashes):
             self.assertNotIn(secret, log)
+
+
+class NameTests(BrokerCase):
+    """No name can make up a line of the log, or have a terminal obey it."""
+
+    def assert_plain(self, log: str) -> None:
+        for line in log.split("\n"):
+            self.assertTrue(line.isprintable(), repr(line))
+
+    def test_of_users_channels_and_addresses(self) -> None:
+        broker = BrokerProcess(self.folder(), ini=SETTINGS_OF_NAMES)
+        with (broker.folder / "users").open("a") as users:
+            users.write(f"{NAME}:{bcrypt_hash(PASSWORD.encode(), 4)}\n")
+        self.addCleanup(broker.stop)
+        broker.start()
+        headers = ["X-Forwarded-For: 2001:db8::1%\x9b31m", f"User-Agent: {BAD_LATIN_1}"]
+        client = self.client(broker, opening(authorization=basic(NAME), headers=headers))
+        client.send_text(command("receive-message", BAD))
+        client.fence()
+        client.send(client_frame(b"", opcode=3))
+        client.read_frame()
+        client.close()
+        wrong = opening(path=f"/?{BAD_LATIN_1}", authorization=basic(NAME + BAD[:2], SECRET), headers=headers)
+        requests(broker.port, [Case("wrong", wrong), Case("right", opening(authorization=basic(NAME)))])
+        broker.stop()
+        log = broker.log()
+        self.assert_plain(log)
+        self.assertIn(r"\u202eqa\u2066 connected from 2001:db8::1 through ", log)
+        self.assertIn(r"\u202eqa\u2066 at 2001:db8::1 through ", log)
+        self.assertIn(r"\u202eqa\u2066 1 receive (last on 'a\n\x1b[31m\u2028\x85b')", log)
 
 
 class BoundTests(BrokerCase):
