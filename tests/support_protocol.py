@@ -61,10 +61,11 @@ def client_frame(
 
 
 class Checker:
-    """A PasswordChecker: `right` is right; it answers when told to, or at once."""
+    """A PasswordChecker: one password is right for all; it answers when told to, or at once."""
 
     def __init__(self) -> None:
         self.at_once = True
+        self.right = b"right"
         self.open: list[Callable[[], None]] = []
         self.asked: list[str] = []
 
@@ -73,7 +74,7 @@ class Checker:
 
     def check(self, user: str, password: bytes, done: Callable[[bool], None]) -> None:
         self.asked.append(user)
-        self.open.append(lambda: done(password == b"right"))
+        self.open.append(lambda: done(password == self.right))
         if self.at_once:
             self.answer()
 
