@@ -93,6 +93,10 @@ class MariaDB:
             process.kill()
             process.wait()
 
+    def crash(self) -> None:
+        """All at once, as a power cut ends it."""
+        self.stop(signal.SIGKILL)
+
     def freeze(self) -> None:
         """It keeps its connections and answers nothing, until `thaw`."""
         assert self._process is not None
@@ -126,7 +130,7 @@ class MariaDB:
         )
 
     def remove(self) -> None:
-        self.stop(signal.SIGKILL)
+        self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self) -> bool:

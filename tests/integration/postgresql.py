@@ -89,7 +89,7 @@ class PostgreSQL:
         raise RuntimeError("PostgreSQL did not start:\n" + (self.folder / "log").read_text()[-4000:])
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Blocks until the process is gone. SIGQUIT is a crash of all its processes."""
+        """Blocks until the process is gone."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -100,6 +100,10 @@ class PostgreSQL:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def crash(self) -> None:
+        """All at once, as a power cut ends it."""
+        self.stop(signal.SIGQUIT)
 
     def freeze(self) -> None:
         """It keeps its connections and answers nothing, until `thaw`. Each connection has a process."""
@@ -148,7 +152,7 @@ class PostgreSQL:
         )
 
     def remove(self) -> None:
-        self.stop(signal.SIGQUIT)
+        self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self) -> bool:

@@ -6,14 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.trial.unittest import TestCase
 
 from tests.contracts.store_contract import ask
 from tests.integration.postgresql import PostgreSQL, postgresql
-from tests.integration.tcp_proxy import LossyProxy
+from tests.integration.server_case import ServerCase
 from wsmb.interfaces import MessageStore
-from wsmb.settings import DatabaseSettings
-from wsmb.store import open_store
 from wsmb.store.sql import SqlStore
 
 try:
@@ -28,26 +25,12 @@ created timestamp without time zone)
 SEQUENCE = "pg_sequence_last_value(pg_get_serial_sequence('mq_data', 'data_id')::regclass)"
 
 
-class PostgresqlCase(TestCase):
-    timeout = 120
+class PostgresqlCase(ServerCase):
+    commit = b"COMMIT\0"
+    """As it stands on the wire."""
 
-    server: PostgreSQL
-    settings: DatabaseSettings
-
-    def setUp(self) -> None:
-        self.server = postgresql()
-        self.settings = self.server.new_database()
-
-    def open(self, settings: DatabaseSettings | None = None) -> MessageStore:
-        store = open_store(settings or self.settings, reactor)
-        self.addCleanup(lambda: ask(store.close))
-        return store
-
-    def through_proxy(self) -> tuple[LossyProxy, MessageStore]:
-        """A store that talks to the server through a proxy on its own."""
-        proxy = LossyProxy(self.server.port)
-        self.addCleanup(proxy.close)
-        return proxy, self.open(replace(self.settings, host="127.0.0.1", port=proxy.port))
+    def start_server(self) -> PostgreSQL:
+        return postgresql()
 
     def dialect(self, **changes: Any) -> PostgresqlDialect:
         """One that is not open yet."""
@@ -57,10 +40,6 @@ class PostgresqlCase(TestCase):
         store = SqlStore(dialect, reactor, dialect.open())
         self.addCleanup(lambda: ask(store.close))
         return store
-
-    def sql(self, statement: str, *values: object) -> Any:
-        """As the administrator."""
-        return self.server.query(statement, *values, database=self.settings.name)
 
     def make_table(
         self,
@@ -72,9 +51,6 @@ class PostgresqlCase(TestCase):
         self.sql(TABLE.format(data_id=data_id, channel=channel, data=data))
         self.sql(f"ALTER TABLE mq_data OWNER TO {self.settings.username}")
 
-    def rows(self) -> list[tuple[str, str]]:
-        return list(self.sql("SELECT channel, data FROM mq_data ORDER BY data_id"))
-
     def sessions(self) -> list[int]:
         """The processes of the broker's connections."""
         found = self.sql(
@@ -82,6 +58,11 @@ class PostgresqlCase(TestCase):
             *(self.settings.username, self.settings.name),
         )
         return [pid for (pid,) in found]
+
+    def holder(self) -> int:
+        """The only session of the broker's, which has its lock."""
+        (pid,) = self.sessions()
+        return pid
 
     def end_sessions(self) -> None:
         """As an administrator ends them; returns when they have ended."""

@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
 import pymysql
 from pymysql.constants import ER
 from twisted.internet.defer import gatherResults
-from twisted.internet.threads import deferToThread
 
 from tests.contracts.store_contract import ask, data_of
-from tests.integration.mariadb_case import MariaDBCase, store_threads
+from tests.integration.away_contract import AwayContract
+from tests.integration.mariadb_case import MariaDBCase
+from tests.integration.server_case import append_numbers, store_threads
 from wsmb.errors import Code
 from wsmb.interfaces import MessageStore
 
 
-class AwayTest(MariaDBCase):
-    async def test_a_restarted_server_gets_each_append_once(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 500)]
-        await answers[0]
-        self.server.stop(signal.SIGKILL)
-        self.server.launch()
-        answers += [ask(store.append, "sms", [b"%d" % number]) for number in range(500, 1000)]
-        await deferToThread(self.server.wait)
-        await gatherResults(answers)
-        self.assertTrue(await ask(store.check))
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(1000)])
-
-    async def test_after_a_thaw_what_was_asked_is_done_once(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        self.server.freeze()
-        self.addCleanup(self.server.thaw)
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 50)]
-        self.assertIs(await ask(store.check), False)
-        self.server.thaw()
-        await gatherResults(answers)
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(50)])
-
-    async def test_a_network_that_comes_back(self) -> None:
-        proxy, store = self.through_proxy()
-        await ask(store.append, "sms", [b"0"])
-        proxy.cut_off()
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 50)]
-        self.assertIs(await ask(store.check), False)
-        self.assertFalse([answer for answer in answers if answer.called])
-        proxy.mend()
-        await gatherResults(answers)
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(50)])
-
+class AwayTest(AwayContract, MariaDBCase):
     async def test_a_server_that_takes_no_more_connections(self) -> None:
         store = self.open()
         await ask(store.append, "sms", [b"0"])
@@ -59,19 +24,19 @@ class AwayTest(MariaDBCase):
         self.addCleanup(self.server.query, "SET GLOBAL max_connections = %s", before)
         self.server.query("SET GLOBAL max_connections = 10")
         others = self.take_all_connections(store)
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 50)]
+        answers = append_numbers(store, range(1, 50))
         self.assertIs(await ask(store.check), False)
         for other in others:
             other.close()
         await gatherResults(answers)
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(50)])
+        self.assert_numbers(range(50))
 
     def take_all_connections(self, store: MessageStore) -> list[Any]:
         """All that there are, and the store's own among them."""
         others = [self.connection()]
+        holder = self.holder()
         with others[0].cursor() as cursor:
-            cursor.execute("SELECT IS_USED_LOCK(CONCAT('wsmb.', SHA1(CONCAT(DATABASE(), '.mq_data'))))")
-            cursor.execute("KILL %s", cursor.fetchone())
+            cursor.execute("KILL %s", holder)
         for _ in range(100):
             try:
                 others.append(self.connection())
@@ -98,23 +63,12 @@ class AwayTest(MariaDBCase):
             "CREATE TRIGGER slow BEFORE INSERT ON mq_data FOR EACH ROW "
             "SET NEW.created = IF(SLEEP(0.2), NULL, NOW())"
         )
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 9)]
+        answers = append_numbers(store, range(1, 9))
         page = ask(store.page, "sms", 0, 99, 999)
         self.assertIs(await ask(store.check), True)
         await gatherResults(answers)
         self.assertEqual(data_of(await page), [b"%d" % number for number in range(9)])
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(9)])
-
-    async def test_a_frozen_server_does_not_hold_up_check_and_close(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        self.server.freeze()
-        self.addCleanup(self.server.thaw)
-        answer = ask(store.append, "sms", [b"1"])
-        self.assertIs(await ask(store.check), False)
-        await ask(store.close)
-        self.assertFalse(store_threads())
-        self.assertIs((await answer).code, Code.UNAVAILABLE)
+        self.assert_numbers(range(9))
 
     async def test_a_server_that_freezes_before_the_first_connection_does_not_hold_up_close(self) -> None:
         store = self.open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor
@@ -11,26 +10,19 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.contracts.store_contract import ask
+from tests.integration.lock_contract import LockContract
 from tests.integration.mariadb_case import MariaDBCase
 from wsmb.errors import SettingError
 from wsmb.store import open_store
 
 
-class LockTest(MariaDBCase):
-    def holder(self) -> int | None:
-        return self.sql("SELECT IS_USED_LOCK(CONCAT('wsmb.', SHA1(CONCAT(DATABASE(), '.mq_data'))))")[0][0]
-
+class LockTest(LockContract, MariaDBCase):
     def test_a_second_broker_is_refused_while_the_first_is_idle(self) -> None:
         self.open()
         with self.assertRaises(SettingError) as caught:
             open_store(self.settings, reactor)
         self.assertIn("[database] prefix: another broker uses mq_data", str(caught.exception))
         self.assertIn(f"connection {self.holder()}", str(caught.exception))
-
-    async def test_other_tables_and_other_databases_are_free(self) -> None:
-        self.open()
-        self.open(replace(self.settings, prefix="other_"))
-        self.open(self.server.new_database())
 
     async def test_the_next_one_may_have_them_when_the_first_is_closed(self) -> None:
         first = self.open()
@@ -41,13 +33,6 @@ class LockTest(MariaDBCase):
         await ask(second.append, "sms", [b"2"])
         self.assertEqual(len(self.rows()), 2)
 
-    async def test_a_start_that_failed_leaves_no_lock(self) -> None:
-        self.sql("CREATE TABLE mq_data (data_id int)")
-        with self.assertRaises(SettingError):
-            open_store(self.settings, reactor)
-        self.sql("DROP TABLE mq_data")
-        await ask(self.open().append, "sms", [b"1"])
-
     async def test_the_lock_is_kept_on_a_new_connection(self) -> None:
         store = self.open()
         await ask(store.append, "sms", [b"1"])
@@ -56,16 +41,6 @@ class LockTest(MariaDBCase):
         await ask(store.append, "sms", [b"2"])
         self.assertNotIn(self.holder(), (None, old))
         self.assertEqual([data for _, data in self.rows()], ["1", "2"])
-
-    async def test_our_own_lost_connection_does_not_keep_us_out(self) -> None:
-        """The network is cut, and the server has not noticed."""
-        proxy, store = self.through_proxy()
-        await ask(store.append, "sms", [b"1"])
-        old = self.holder()
-        proxy.cut_at(b"INSERT", deliver=False, hold=True)
-        await ask(store.append, "sms", [b"2"])
-        self.assertEqual((proxy.cuts, [data for _, data in self.rows()]), (1, ["1", "2"]))
-        self.assertNotIn(self.holder(), (None, old))
 
     async def test_another_broker_that_came_meanwhile_is_waited_for_and_named(self) -> None:
         store = self.open()

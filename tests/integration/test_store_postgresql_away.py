@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
 from tests.contracts.store_contract import ask
-from tests.integration.mariadb_case import store_threads
+from tests.integration.away_contract import AwayContract
 from tests.integration.postgresql_case import PostgresqlCase
 from wsmb.errors import Code
 from wsmb.interfaces import MessageStore
 
 
-class AwayTest(PostgresqlCase):
+class AwayTest(AwayContract, PostgresqlCase):
     """The server goes away and comes back, or lets nobody in for a while."""
 
     async def assert_kept_until(self, store: MessageStore, statement: str) -> None:
@@ -27,41 +25,6 @@ class AwayTest(PostgresqlCase):
         await answer
         self.assertEqual([data for _, data in self.rows()], ["kept"])
 
-    async def test_a_restarted_server_gets_each_append_once(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 500)]
-        await answers[0]
-        self.server.stop(signal.SIGQUIT)
-        self.server.launch()
-        answers += [ask(store.append, "sms", [b"%d" % number]) for number in range(500, 1000)]
-        await deferToThread(self.server.wait)
-        await gatherResults(answers)
-        self.assertTrue(await ask(store.check))
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(1000)])
-
-    async def test_after_a_thaw_what_was_asked_is_done_once(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        self.server.freeze()
-        self.addCleanup(self.server.thaw)
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 50)]
-        self.assertIs(await ask(store.check), False)
-        self.server.thaw()
-        await gatherResults(answers)
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(50)])
-
-    async def test_a_network_that_comes_back(self) -> None:
-        proxy, store = self.through_proxy()
-        await ask(store.append, "sms", [b"0"])
-        proxy.cut_off()
-        answers = [ask(store.append, "sms", [b"%d" % number]) for number in range(1, 50)]
-        self.assertIs(await ask(store.check), False)
-        self.assertFalse([answer for answer in answers if answer.called])
-        proxy.mend()
-        await gatherResults(answers)
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(50)])
-
     async def test_sessions_that_an_administrator_ends_lose_nothing(self) -> None:
         store = self.open()
         answers = []
@@ -69,7 +32,7 @@ class AwayTest(PostgresqlCase):
             answers.append(ask(store.append, "sms", [b"%d" % number]))
             await deferToThread(self.end_sessions)
         await gatherResults(answers)
-        self.assertEqual([data for _, data in self.rows()], [str(number) for number in range(20)])
+        self.assert_numbers(range(20))
 
     async def test_no_connection_is_free_for_a_while(self) -> None:
         store = self.open()
@@ -103,17 +66,6 @@ class AwayTest(PostgresqlCase):
                 self.assertIs(await ask(store.check), False)
             connection.rollback()
         self.assertEqual(await found, [])
-
-    async def test_a_frozen_server_does_not_hold_up_check_and_close(self) -> None:
-        store = self.open()
-        await ask(store.append, "sms", [b"0"])
-        self.server.freeze()
-        self.addCleanup(self.server.thaw)
-        answer = ask(store.append, "sms", [b"1"])
-        self.assertIs(await ask(store.check), False)
-        await ask(store.close)
-        self.assertFalse(store_threads())
-        self.assertIs((await answer).code, Code.UNAVAILABLE)
 
     async def test_a_server_that_freezes_while_we_connect_does_not_hold_up_close(self) -> None:
         store = self.open()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from twisted.internet import reactor
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.contracts.store_contract import ask
+from tests.integration.lock_contract import LockContract
 from tests.integration.postgresql_case import PostgresqlCase
 from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings
 from wsmb.store import open_store
 
 
-class OneBrokerTest(PostgresqlCase):
+class OneBrokerTest(LockContract, PostgresqlCase):
     def assert_refused(self, settings: DatabaseSettings) -> None:
         with self.assertRaises(SettingError) as caught:
             open_store(settings, reactor)
@@ -31,10 +30,8 @@ class OneBrokerTest(PostgresqlCase):
         await ask(store.close)
         await ask(self.open().check)
 
-    def test_on_other_tables_it_is_not(self) -> None:
+    def test_in_another_schema_it_is_not(self) -> None:
         self.open()
-        self.open(replace(self.settings, prefix="x_"))
-        self.open(self.server.new_database())
         self.sql("CREATE SCHEMA other AUTHORIZATION wsmb")
         self.sql(f"ALTER DATABASE {self.settings.name} SET search_path = other")
         self.open()
@@ -51,22 +48,6 @@ class OneBrokerTest(PostgresqlCase):
             with self.assertRaises(Exception) as caught:
                 lost.execute("SELECT 1")
             self.assertEqual(caught.exception.sqlstate, "57P01")
-
-    async def test_a_session_that_the_network_has_cut_off_gives_way(self) -> None:
-        proxy, store = self.through_proxy()
-        await ask(store.append, "sms", [b"1"])
-        (old,) = self.sessions()
-        proxy.cut_at(b"INSERT", deliver=False, hold=True)
-        await ask(store.append, "sms", [b"2"])
-        self.assertEqual((proxy.cuts, self.rows()), (1, [("sms", "1"), ("sms", "2")]))
-        self.assertNotIn(old, self.sessions())
-
-    async def test_a_start_that_failed_leaves_no_lock(self) -> None:
-        self.sql("CREATE TABLE mq_data (data_id int)")
-        with self.assertRaises(SettingError):
-            open_store(self.settings, reactor)
-        self.sql("DROP TABLE mq_data")
-        await ask(self.open().append, "sms", [b"1"])
 
     def test_a_session_of_another_with_the_same_number_does_not(self) -> None:
         other = self.open()

@@ -5,57 +5,37 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.contracts.store_contract import ask
+from tests.integration.open_contract import OpenContract
 from tests.integration.postgresql_case import PostgresqlCase
 from wsmb.errors import SettingError
 from wsmb.interfaces import StoredItem
-from wsmb.store import open_store
+from wsmb.settings import DatabaseSettings
 
 
-class OpenTest(PostgresqlCase):
-    def assert_refused(self, *words: str, **changes: Any) -> None:
-        with self.assertRaises(SettingError) as caught:
-            open_store(replace(self.settings, **changes), reactor)
-        text = str(caught.exception)
-        self.assertNotIn("\n", text)
-        self.assertNotIn(changes.get("password") or self.settings.password, text)
-        for word in words:
-            self.assertIn(word, text)
+class OpenTest(OpenContract, PostgresqlCase):
+    def make_few(self) -> DatabaseSettings:
+        self.sql("CREATE ROLE few LOGIN PASSWORD 'few'")
+        self.addCleanup(self.server.query, "DROP ROLE few")
+        self.addCleanup(self.sql, "DROP OWNED BY few")
+        self.sql("GRANT SELECT, INSERT, DELETE, UPDATE ON ALL TABLES IN SCHEMA public TO few")
+        self.sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO few")
+        return replace(self.settings, username="few", password="few")
+
+    def assert_nothing_left(self) -> None:
         self.assertEqual(self.sessions(), [])
-
-    async def test_over_tcp(self) -> None:
-        self.settings = self.server.new_database(over_tcp=True)
-        store = self.open()
-        self.assertEqual(await ask(store.append, "sms", [b"1"]), [1])
-
-    def test_a_wrong_password(self) -> None:
-        for password in ("hunter2-π", ""):
-            self.assert_refused("[database] username", "'wsmb'", password=password)
 
     def test_an_unknown_user(self) -> None:
         self.assert_refused("[database] username", "'nobody'", username="nobody")
 
-    def test_an_unknown_database(self) -> None:
-        self.assert_refused("[database] name", "'nowhere'", name="nowhere")
-
-    def test_nobody_there(self) -> None:
-        self.assert_refused("[database] host", "127.0.0.1:1", host="127.0.0.1", port=1)
-        self.assert_refused("[database] host", "/no/socket", host="/no/socket")
+    def test_a_name_that_nobody_has(self) -> None:
         self.assert_refused("[database] host", "no.host.invalid", host="no.host.invalid")
 
     def test_a_nul_in_a_setting(self) -> None:
         for key in ("host", "name", "username", "password"):
             self.assert_refused(f"[database] {key}", "NUL", **{key: "a\0b"})
-
-    def test_a_server_that_does_not_answer(self) -> None:
-        self.server.freeze()
-        self.addCleanup(self.server.thaw)
-        with self.assertRaises(SettingError) as caught:
-            self.open()
-        self.assertIn("[database] host", str(caught.exception))
 
     def test_a_server_that_stops_answering_during_the_start(self) -> None:
         dialect = self.dialect()
@@ -118,15 +98,3 @@ class OpenTest(PostgresqlCase):
         self.assertEqual(
             self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"), [("mq_data",)]
         )
-
-    async def test_tables_that_the_administrator_made_are_used(self) -> None:
-        await ask(self.open().close)
-        self.sql("CREATE ROLE few LOGIN PASSWORD 'few'")
-        self.addCleanup(self.server.query, "DROP ROLE few")
-        self.addCleanup(self.sql, "DROP OWNED BY few")
-        self.sql("GRANT SELECT, INSERT, DELETE, UPDATE ON ALL TABLES IN SCHEMA public TO few")
-        self.sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO few")
-        store = self.open(replace(self.settings, username="few", password="few"))
-        (item_id,) = await ask(store.append, "sms", [b"1"], expires_at=4e9, key=b"k" * 16)
-        self.assertEqual(await ask(store.page, "sms", 0, 9, 99), [StoredItem(item_id, b"1", 0, 4e9)])
-        await ask(store.close)
