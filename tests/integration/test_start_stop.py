@@ -7,14 +7,29 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from tests.integration.broker_case import BrokerCase
-from tests.integration.broker_process import answers, free_port, listens, poll, run_twistd, write_users
+from tests.integration.broker_process import (
+    CHECKOUT,
+    answers,
+    free_port,
+    listens,
+    poll,
+    run_twistd,
+    write_users,
+)
 from tests.integration.mariadb import mariadb
 from tests.integration.raw_client import RawClient, command, connect
 
 SECRET = "s3cr3t-w0rd"
+# Python runs this in a process that finds it on its path.
+STEPPED_CLOCK = """
+import os, time
+real = time.time
+time.time = lambda: real() - 3_600 * os.path.exists("an-hour-back")
+"""
 
 
 class FailedStartTests(BrokerCase):
@@ -140,6 +155,20 @@ class StartAndStopTests(BrokerCase):
         broker = self.broker(f"[server]\nlisten = tcp:{port}:interface=127.0.0.1\n")
         self.assertTrue(listens(broker.port))
         self.assertFalse(listens(port))
+
+
+class ClockTests(BrokerCase):
+    def test_a_step_back_of_the_clock_stops_no_timer(self) -> None:
+        """Twisted's timers go by the wall clock, unless it is told otherwise."""
+        folder = self.folder()
+        (folder / "sitecustomize.py").write_text(STEPPED_CLOCK)
+        broker = self.broker(extra_environment={"PYTHONPATH": f"{folder}:{CHECKOUT}"})
+        (broker.folder / "an-hour-back").touch()
+        client = self.client(broker)
+        greeting = client.read_json()  # which comes by a timer
+        half_an_hour_ago = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 1_800))
+        self.assertLess(greeting["data"][0]["time_stamp"], half_an_hour_ago)
+        self.assertEqual(client.fence(), [])
 
 
 class DaemonTests(BrokerCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from twisted.logger import capturedLogs, formatEvent
 
@@ -57,13 +58,25 @@ class OpenTest(OpenContract, MariaDBCase):
         self.assertEqual(len(store._dialect.side._memory), 0)
         self.assertEqual(self.sql("SHOW TABLES"), (("mq_data",),))
 
-    def test_lost_rows_hold_no_locks_for_long(self) -> None:
+    def test_a_server_that_hangs_is_not_waited_for_for_long(self) -> None:
+        """PyMySQL itself would wait for ever: each statement, and so the end of the process."""
+        for connection in self.connections():
+            self.assertEqual(
+                (connection.connect_timeout, connection._read_timeout, connection._write_timeout), (5, 30, 30)
+            )
+
+    def connections(self) -> list[Any]:
+        """The one of the start, and one that the pool gets after it has lost that."""
         dialect = MysqlDialect(self.settings)
         dialect.open()
         self.addCleanup(dialect.close)
-        dialect.connect().close()
-        connection = dialect.connect()
-        self.addCleanup(connection.close)
+        connections = [dialect.connect(), dialect.connect()]
+        for connection in connections:
+            self.addCleanup(connection.close)
+        return connections
+
+    def test_lost_rows_hold_no_locks_for_long(self) -> None:
+        _, connection = self.connections()
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT @@innodb_lock_wait_timeout, @@idle_write_transaction_timeout, @@wait_timeout"

@@ -77,8 +77,10 @@ class OtherTablesTest(PostgresqlCase):
 
     async def test_hand_written_rows_do_not_block_a_channel(self) -> None:
         self.make_table()
-        for data in (None, "", "{", *["nope"] * 600, "1"):
-            self.sql("INSERT INTO mq_data (channel, data) VALUES ('sms', %s)", data)
+        texts = [None, "", "{", *["nope"] * 600, "1"]
+        self.sql(
+            "INSERT INTO mq_data (channel, data) VALUES " + ", ".join(["('sms', %s)"] * len(texts)), *texts
+        )
         self.sql("INSERT INTO mq_data (channel, data) VALUES (NULL, '1')")
         self.assertEqual(data_of(await ask(self.open().page, "sms", 0, 2, 2)), [b"1"])
         self.assertEqual(len(self.rows()), 605)

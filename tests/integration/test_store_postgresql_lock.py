@@ -65,9 +65,8 @@ class OneBrokerTest(LockContract, PostgresqlCase):
         other = self.open()
         with capturedLogs() as events:
             answer = ask(store.append, "sms", [b"2"])
-            self.assertIs(await ask(store.check), False)
-            for _ in range(4):
-                await ask(store.check)
+            while store._writer._tries < 3:
+                self.assertIs(await ask(store.check), False)
         self.assertFalse(answer.called)
         lines = [text for text in map(formatEvent, events) if "has taken the table mq_data" in text]
         self.assertEqual(len(lines), 1)
