@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from tests.integration.broker_case import BrokerCase
-from tests.integration.broker_process import BrokerProcess
+from tests.integration.broker_process import BrokerProcess, answers, listens, poll
 from tests.integration.keeping_case import MariaDBCase, SqliteCase
 from tests.integration.mariadb import mariadb
-from tests.integration.raw_client import CLOSE, RawClient, command
+from tests.integration.raw_client import CLOSE, RawClient, command, connect, opening
 
 FILL = "x" * 500_000
 
@@ -86,6 +86,7 @@ class KeptTests(SqliteCase):
 
 class HungTests(MariaDBCase):
     def test_it_stops_in_time_with_a_database_that_hangs(self) -> None:
+        """Meanwhile nobody comes in, and nothing is taken."""
         broker = self.keeping()
         sender = self.sender(broker)
         sender.publish("sms", 1, confirm=1)
@@ -94,6 +95,16 @@ class HungTests(MariaDBCase):
         server.freeze()
         self.addCleanup(server.thaw)
         sender.publish("sms", 2, confirm=2)
-        sender.publish("sms", 3)
+        sender.publish("sms", 3, confirm=3)
+        pending = connect(broker.port)
+        self.addCleanup(pending.close)
+        pending.sendall(opening()[:-2])
+        self.assertTrue(answers(broker.port))  # and so the other one has been accepted
+        broker.begin_stop()
+        poll(lambda: not listens(broker.port), "the port to be closed")
+        self.assertEqual(RawClient(pending, b"\r\n").status, 503)
+        sender.publish("sms", 4, confirm=4)
         broker.stop()
-        self.assertEqual(sender.read_json()["response_code"], "06")
+        told = [sender.read_json() for _ in range(3)]
+        self.assertEqual([answer["confirm"] for answer in told], [2, 3, 4])
+        self.assertEqual({answer["response_code"] for answer in told}, {"06"})
