@@ -150,6 +150,15 @@ class ReceiptTests(SessionTestCase):
         self.store.step()
         self.assertEqual(self.peer.payloads(), [ACCEPTED])
 
+    def test_what_could_be_answered_at_once_waits_for_the_commands_before_it(self) -> None:
+        peer, session = self.greeted()
+        session.frames_received([SEND[:-1] + b',"confirm":1}'])
+        session.frames_received([b'{"command":"leave-channel","channel":"sms","confirm":2}'])
+        session.frames_received([b'{"command":"nonsense","confirm":3}'])
+        self.assertEqual(peer.payloads(), [])
+        self.store.settle()
+        self.assertEqual([json.loads(payload)["confirm"] for payload in peer.payloads()], [1, 2, 3])
+
     def test_an_answer_that_is_early_waits_its_turn(self) -> None:
         """A store may answer a `check` before what was asked of it earlier."""
         peer, session = self.greeted()
