@@ -7,6 +7,8 @@ SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg py
 DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev \
     nginx libnginx-mod-stream apache2-bin caddy
 RUN_PORT ?= 8888
+# How many processes run the tests; each has database servers of its own.
+JOBS ?= 2
 # For `make bench`: a short look is `make bench ROUNDS=1 ONLY='1 to 100, 64'`.
 ROUNDS ?= 3
 ONLY ?=
@@ -50,18 +52,19 @@ types: $(VENV)/ready
 plugin: $(VENV)/ready
 	cd / && "$(CURDIR)/$(BIN)/twistd" --help | grep -q '^ *wsmb '
 
+# Much of their time is waiting: for brokers to start, for databases that do not answer.
 unit: $(VENV)/ready
-	PYTHONPATH=. $(BIN)/python -m twisted.trial tests
+	PYTHONPATH=. $(BIN)/python -m twisted.trial -j$(JOBS) tests
 
 # The Autobahn test suite: which cases are not plain OK, and why, is in tests/conformance/run.py.
 conformance: $(VENV)/ready
 	@if $(BIN)/python -c 'import kosoku' 2>/dev/null; then PYTHONPATH=. $(BIN)/python -m tests.conformance.run; \
 	else echo "Skipped: the Autobahn test suite (kosoku is to be had for x86-64 only)."; fi
 
-# What is hostile, against a running broker; about half a minute.
+# What is hostile, on transports in memory and against a running broker; about half a minute.
 fuzz: $(VENV)/ready
 	WSMB_TEST_MUTATIONS=$(MUTATIONS) WSMB_TEST_SEED="$${SEED:-$$(date +%s)}" PYTHONPATH=. \
-	    timeout 600 $(BIN)/python -m twisted.trial tests.integration.test_hostile
+	    timeout 600 $(BIN)/python -m twisted.trial tests.test_corpus_protocol tests.integration.test_hostile
 
 chaos: debian $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m chaos $(FOR:%=--for %) $(KILLS:%=--kills %) $(SEED:%=--seed %) \

@@ -1,10 +1,12 @@
 """The corpus of hostile and of ordinary input in tests/corpus, and what chance makes of it.
 
-`tests/corpus/README.md` says what the names of its files mean.
+`tests/corpus/README.md` says what the names of its files mean. WSMB_TEST_MUTATIONS is how many mutations in
+each of two rounds, WSMB_TEST_SEED what repeats them; `make fuzz` sets both.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -12,6 +14,8 @@ from typing import NamedTuple
 
 CORPUS = Path(__file__).parent / "corpus"
 MOST_BYTES = 100_000
+MUTATIONS = int(os.environ.get("WSMB_TEST_MUTATIONS", "1500"))
+SEED = os.environ.get("WSMB_TEST_SEED", "1")
 _ODD_BYTES = b'\x00\x01\x7d\x7e\x7f\x80\x85\xfd\xfe\xff\r\n\t "\\{}[]:,;=$%'
 _ODD_LENGTHS = (0, 1, 125, 126, 127, 65_535, 65_536, 1_048_576, 1_048_577, 2**31, 2**63 - 1, 2**63, 2**64 - 1)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.mutations import Case, corpus, mutations
+from tests.mutations import MUTATIONS, SEED, Case, corpus, mutations
 from tests.support import parse_frames
 from tests.support_protocol import Connection, World, basic, client_frame
 from wsmb.errors import Code
@@ -19,7 +19,6 @@ from wsmb.handshake import HEAD_END, REASONS, refusal
 from wsmb.log_bounds import line_of
 from wsmb.settings import ChannelSettings, KeepData, Limits
 
-MUTATIONS = 400
 AT_ONCE = 8
 PASSWORD = "4lt0@1234"  # as in the corpus
 SECRETS = (PASSWORD, basic("qa", PASSWORD)[6:], basic("qa", PASSWORD)[6:].rstrip("="), "wrong-password")
@@ -134,7 +133,7 @@ class CorpusTests(SynchronousTestCase):
             ("frames", self.streams, bytes),
             ("commands", self.streams, client_frame),
         ):
-            for cases in (corpus(kind), mutations(kind, MUTATIONS, seed)):
+            for cases in (corpus(kind), mutations(kind, MUTATIONS // 3, seed)):
                 play(Case(name, frame(data)) for name, data in cases)
                 self.check_log()
 
@@ -148,11 +147,11 @@ class CorpusTests(SynchronousTestCase):
         return receiver, sender
 
     def test_nothing_is_left_of_them(self) -> None:
-        self.play("first")
+        self.play(SEED)
         self.pass_time(LONG_AFTER_S)
         pair = self.well_behaved()
         before, calls = self.ours(), len(self.one.clock.getDelayedCalls())
-        self.play("second")
+        self.play(f"{SEED} again")
         for number in range(LONG_AFTER_S // 20):
             self.pass_time(20)
             pair[1].receive(client_frame(SEND % number))

@@ -1,13 +1,8 @@
-"""The corpus of tests/corpus, and mutations of it, against one running broker.
-
-WSMB_TEST_MUTATIONS is how many in each of two rounds, WSMB_TEST_SEED what repeats them; `make fuzz`
-sets both.
-"""
+"""The corpus of tests/corpus, and mutations of it, against one running broker."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -16,10 +11,8 @@ from tests.integration.broker_case import BrokerCase
 from tests.integration.broker_process import poll
 from tests.integration.hostile_player import explain, requests, streams
 from tests.integration.raw_client import CLOSE, RawClient, client_frame, opening
-from tests.mutations import Case, corpus, expected, mutations
+from tests.mutations import MUTATIONS, SEED, Case, corpus, expected, mutations
 
-MUTATIONS = int(os.environ.get("WSMB_TEST_MUTATIONS", "1500"))
-SEED = os.environ.get("WSMB_TEST_SEED", "1")
 AT_ONCE = 25
 MAX_GROWTH_KB = 10_000
 """Of the second round, as many mutations as the first."""
