@@ -75,6 +75,7 @@ class CorpusTests(SynchronousTestCase):
         for _ in range(seconds):
             self.one.clock.advance(1)
             self.one.factory.sweep(self.one.clock.seconds())
+            self.one.factory.let_go_on(self.one.clock.seconds())
             self.one.broker.tick(self.one.clock.seconds())
             self.one.store.settle()
 
@@ -137,27 +138,24 @@ class CorpusTests(SynchronousTestCase):
                 play(Case(name, frame(data)) for name, data in cases)
                 self.check_log()
 
-    def well_behaved(self) -> tuple[Connection, Connection]:
-        receiver, sender = self.opened(), self.opened()
-        receiver.receive(client_frame(RECEIVE))
-        sender.receive(client_frame(SEND % 0))
-        self.pass_time(1)
-        receiver.taken()
-        receiver.receive(client_frame(b"", 10))
-        return receiver, sender
+    def go_on(self, receiver: Connection, sender: Connection, number: int) -> None:
+        """What a well-behaved pair does in twenty seconds."""
+        self.pass_time(20)
+        sender.receive(client_frame(SEND % number))
+        self.assertIn(SEND % number, receiver.payloads())
+        receiver.receive(client_frame(b"", 10) * 2)
 
     def test_nothing_is_left_of_them(self) -> None:
         self.play(SEED)
         self.pass_time(LONG_AFTER_S)
-        pair = self.well_behaved()
+        receiver, sender = self.opened(), self.opened()
+        receiver.receive(client_frame(RECEIVE))
+        self.go_on(receiver, sender, 0)
         before, calls = self.ours(), len(self.one.clock.getDelayedCalls())
         self.play(f"{SEED} again")
         for number in range(LONG_AFTER_S // 20):
-            self.pass_time(20)
-            pair[1].receive(client_frame(SEND % number))
-            self.assertIn(SEND % number, pair[0].payloads())
-            pair[0].receive(client_frame(b"", 10) * 2)
-        self.assertEqual(self.one.factory.connections, {one.protocol for one in pair})
+            self.go_on(receiver, sender, number)
+        self.assertEqual(self.one.factory.connections, {receiver.protocol, sender.protocol})
         self.assertEqual((self.one.factory.door.connections, self.one.factory.door.handshakes), (2, 0))
         self.assertEqual(len(self.one.clock.getDelayedCalls()), calls)
         self.assertEqual(self.ours(), before)
