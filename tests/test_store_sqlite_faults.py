@@ -54,7 +54,7 @@ class SqliteFaultTest(SqliteCase):
         store = self.open()
         lock = self.locked()
         answer = ask(store.append, "sms", [b"1"])
-        for _ in range(3):
+        for _ in range(2):
             self.assertEqual(await gatherResults([ask(store.check) for _ in range(100)]), [False] * 100)
         self.assertLessEqual(len(store._writer._lanes), 1)
         lock.execute("ROLLBACK")
