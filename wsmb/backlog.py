@@ -13,6 +13,7 @@ from wsmb.interfaces import MessageStore, Peer, StoredItem
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings
 from wsmb.surroundings import Surroundings
+from wsmb.texts import text_of
 
 PAGE_ITEMS = 200
 PAGE_BYTES = 65_536
@@ -32,6 +33,9 @@ class Front(Protocol):
 
     def is_full(self, peer: Peer) -> bool:
         """Whether `peer` should not be given more now."""
+
+    def reads_texts(self, peer: Peer) -> bool:
+        """Whether `peer` is to get each item as a text."""
 
     def wait_for_room(self) -> None:
         """Call the backlog's `room` as soon as a receiver can take more."""
@@ -129,7 +133,7 @@ class Backlog:
         self._grow()
 
     def joined(self) -> None:
-        """Somebody receives now who did not before."""
+        """Somebody receives what waits who did not before."""
         if self._skipped:
             self._skipped = self.is_clear = False
             self._read_again(0)
@@ -242,10 +246,12 @@ class Backlog:
         """Send the page, batch by batch; then the next page is read."""
         while self._page and len(self._receivers):
             owners = self._owners(self._page[0].item_id)
-            if not self._receivers.any_but(owners):
+            if not self._receivers.any_for_waiting(owners):
                 self._cursor = self._page.popleft().item_id
                 self._skipped = True
                 continue
+            if not self._receivers.any_to_stay:
+                return
             taker = self._receivers.taker(owners, self._front.is_full)
             if taker is None:
                 self._rest_for(FULL_RETRY_S)
@@ -275,6 +281,8 @@ class Backlog:
         message.ids = [item.item_id for item in batch]
         message.is_batch = True
         message.tries = batch[0].tries
+        if self._front.reads_texts(taker):
+            message.texts = [text_of(item) for item in items]
         self._front.hand(message, (taker,))
 
     def _rest_for(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from wsmb import replies, wire
 from wsmb.access import AccessList, AccessRules, Refusals
 from wsmb.backlog import keep
-from wsmb.channels import Channel, Ledger, cost_bytes
+from wsmb.channels import Channel, Ledger, cost_bytes, text_message
 from wsmb.deliveries import Done, Message
 from wsmb.errors import Code, CommandError
 from wsmb.intake import Intake
@@ -94,7 +94,7 @@ class Broker:
         old, self._settings = self._settings, settings
         self._use_limits(settings)
         self.intake.use_limit(settings.max_buffer_bytes)
-        self._around.held.max_bytes = settings.max_buffer_bytes
+        self._around.held.max_bytes = self._around.lingering.max_bytes = settings.max_buffer_bytes
         # Before the channels, which may deliver something: not to those who may not have it any more.
         if settings.access != old.access:
             self.use_access(settings.access)
@@ -120,6 +120,11 @@ class Broker:
         channel = self._channels.get(name)
         return self._settings.channel(name).number_of_receiver if channel is None else channel.default_limit
 
+    def default_text_limit(self, name: str) -> int:
+        """The same for a text that is sent with the channel in the URL."""
+        channel = self._channels.get(name)
+        return self._settings.channel(name).text_receivers if channel is None else channel.default_text_limit
+
     def tick(self, unix_time_s: float) -> None:
         """It is `unix_time_s` now. To be called ten times a second."""
         self._around.pulse.beat(unix_time_s)
@@ -130,11 +135,17 @@ class Broker:
         for channel in list(self._channels.values()):
             channel.close()
 
-    def receiver(self, peer: Peer, user: str) -> Receiver:
+    def receiver(self, peer: Peer, user: str, *, reads_texts: bool = False, quiet_beats: int = 0) -> Receiver:
         """A connection of `user` as a receiver."""
         settings = self._settings
         return Receiver(
-            peer, user, self.pulse, settings.max_outstanding_frames, settings.max_outstanding_bytes
+            peer,
+            user,
+            self.pulse,
+            settings.max_outstanding_frames,
+            settings.max_outstanding_bytes,
+            reads_texts=reads_texts,
+            quiet_beats=quiet_beats,
         )
 
     def check_room(self, name: str) -> None:
@@ -142,12 +153,21 @@ class Broker:
         if name not in self._channels and len(self._channels) >= self.limits.max_channels:
             raise CommandError(Code.TOO_MANY, f"all {self.limits.max_channels} channels are in use")
 
-    def receive(self, name: str, receiver: Receiver, prefetch: int | None = None) -> None:
-        """`receiver` receives on the channel `name` from now on; it acknowledges, if `prefetch` is given."""
+    def receive(
+        self, name: str, receiver: Receiver, prefetch: int | None = None, *, is_passing: bool = False
+    ) -> None:
+        """`receiver` receives on the channel `name` from now on; it acknowledges, if `prefetch` is given.
+
+        If it `is_passing`, it may be gone in a moment, and gets nothing that waits until it `stays`.
+        """
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = Channel(name, self._settings.channel(name), self._around)
-        channel.join(receiver, prefetch)
+        channel.join(receiver, prefetch, is_passing=is_passing)
+
+    def stays(self, name: str, peer: Peer) -> None:
+        """`peer`, which receives on the channel `name`, has come to receive."""
+        self._channels[name].stays(peer)
 
     def leave(self, name: str, peer: Peer) -> None:
         """`peer` receives no more on the channel `name`, if it did."""
@@ -201,6 +221,23 @@ class Broker:
         message = Message(payload, data, 0, None, expires_at=expires_at, key=key)
         keep(self._store, name, message, ledger.begin(cost_bytes(payload)))
         return None
+
+    def send_text(self, name: str, text: bytes, limit: int | None, sender: Peer, ledger: Ledger) -> None:
+        """Carry out one message of a connection with the channel `name` in its URL.
+
+        `text`: UTF-8; see `send` for all else. What finds nobody lingers, or is kept.
+        """
+        channel = self._channels.get(name)
+        if channel is not None:
+            channel.send_text(text, channel.default_text_limit if limit is None else limit, sender, ledger)
+            return
+        settings = self._settings.channel(name)
+        message = text_message(name, text, 0, sender)
+        message.expires_at = settings.expires_at(None, self.pulse.unix_time_s)
+        if settings.keep_data is KeepData.NEVER:
+            self._around.lingering.add(name, message, ())
+        else:
+            keep(self._store, name, message, ledger.begin(cost_bytes(message.payload)))
 
     def _bury(self, name: str, letters: Sequence[bytes], done: Done) -> None:
         channel = self._channels.get(name)

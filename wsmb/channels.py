@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from wsmb import frames
+from wsmb import frames, replies
 from wsmb.acks import Subscription
 from wsmb.backlog import Backlog
 from wsmb.deliveries import Done, Message
@@ -24,6 +24,7 @@ from wsmb.receiver import Receiver
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings, KeepData
 from wsmb.surroundings import Surroundings
+from wsmb.texts import json_value
 from wsmb.unproved import Unproved
 
 FRAME_COST = 500
@@ -47,6 +48,7 @@ class Channel:
     def __init__(self, name: str, settings: ChannelSettings, around: Surroundings) -> None:
         self.name = name
         self.default_limit = settings.number_of_receiver
+        self.default_text_limit = settings.text_receivers
         self._settings = settings
         self._around = around
         self._fanout = around.fanout
@@ -76,6 +78,7 @@ class Channel:
         kept, keeps = self._keeps, settings.keep_data is not KeepData.NEVER
         self._settings = settings
         self.default_limit = settings.number_of_receiver
+        self.default_text_limit = settings.text_receivers
         self._receivers.choice = settings.receiver_choice
         self._outstanding.use_timeout(settings.ack_timeout_s)
         self._always = settings.keep_data is KeepData.ALWAYS
@@ -102,20 +105,35 @@ class Channel:
             self._set_tracks()
         return True
 
-    def join(self, receiver: Receiver, prefetch: int | None = None) -> None:
-        """`receiver` receives from now on, what is waiting first; it acknowledges, if `prefetch` is given.
+    def join(self, receiver: Receiver, prefetch: int | None = None, *, is_passing: bool = False) -> None:
+        """`receiver` receives from now on, what is waiting first, unless it `is_passing`; it acknowledges,
+        if `prefetch` is given.
 
         To join twice is to join once, on the newer terms.
         """
         if self._is_emptying:
             self._has_emptied()
-        is_new = self._receivers.join(receiver.peer)
+        is_new = self._receivers.join(receiver.peer, is_passing=is_passing)
         subscription = None
         if prefetch is not None:
             timeout_s = self._settings.ack_timeout_s
             subscription = Subscription(receiver.acks, prefetch, timeout_s, self._unproved)
         self._outstanding.join(receiver, subscription)
         self._set_tracks()
+        if not is_passing:
+            self._receive_waiting(receiver.peer, is_new=is_new)
+        elif self._keeps:
+            self._backlog.room()  # if nothing waits, what is sent now need not wait either
+
+    def stays(self, peer: Peer) -> None:
+        """`peer` is not passing any more, if it was."""
+        if self._receivers.stays(peer):
+            self._receive_waiting(peer, is_new=True)
+
+    def _receive_waiting(self, peer: Peer, *, is_new: bool) -> None:
+        for message in self._around.lingering.take(self.name, peer) if is_new else ():
+            if self._unproved.freshen(message):
+                self._give(message, (peer,))
         if self._keeps:
             if is_new:
                 self._backlog.joined()
@@ -139,14 +157,18 @@ class Channel:
     def send(
         self,
         payload: bytes,
-        data: msgspec.Raw,
+        data: msgspec.Raw | Sequence[bytes],
         limit: int,
         sender: Peer,
         ledger: Ledger,
         ttl_s: float | None = None,
         key: bytes | None = None,
+        texts: Sequence[bytes] | None = None,
     ) -> int | None:
-        """Carry out one frame: how many receivers it was handed to; None if it is begun in `ledger`."""
+        """Carry out one frame: how many receivers it was handed to; None if it is begun in `ledger`.
+
+        `texts`: see Message.
+        """
         if not self._tracks:
             chosen = self._receivers.choose(limit, sender)
             if chosen:
@@ -154,7 +176,7 @@ class Channel:
             return len(chosen)
         expires_at = self._settings.expires_at(ttl_s, self._around.pulse.unix_time_s)
         self._number += 1
-        message = Message(payload, data, limit, sender, self._number, expires_at, key)
+        message = Message(payload, data, limit, sender, self._number, expires_at, key, texts=texts)
         if self._settings.expire_field and not self._unproved.freshen(message):
             return 0
         if not self._keeps or (self._is_emptying and self._has_emptied()):
@@ -165,6 +187,20 @@ class Channel:
                 return self._hand_now(message, chosen, ledger)
         self._held.put(message, ledger.begin(cost_bytes(payload)))
         return None
+
+    def send_text(self, text: bytes, limit: int, sender: Peer, ledger: Ledger) -> None:
+        """Carry out one message of a connection with the channel in its URL."""
+        receivers = self._receivers
+        if not (self._tracks or receivers.passing) and len(self._outstanding.readers) == len(receivers) > 1:
+            # Nobody needs it as JSON.
+            self._fanout.send(receivers.choose(limit, sender), frames.text_frame(text))
+            return
+        message = text_message(self.name, text, limit, sender)
+        message.expires_at = self._settings.expires_at(None, self._around.pulse.unix_time_s)
+        if self._tracks:
+            self.send(message.payload, message.items, limit, sender, ledger, texts=message.texts)
+        else:
+            self._hand_to_any(message)
 
     def put(self, message: Message, done: Done) -> None:
         """Items that come from no sender: behind what waits, or, where nothing is kept, to who is there."""
@@ -177,13 +213,25 @@ class Channel:
             done(None)
 
     def _hand_to_any(self, message: Message) -> int:
-        """Where nothing is kept: followed only for those who acknowledge."""
+        """Where nothing is kept: to all who are there, but for what some are to get later.
+
+        A text lingers, if nobody has got it but some who may be gone in a moment.
+        """
         chosen = self._receivers.choose(message.limit, message.sender)
-        if chosen and self._outstanding.has_acks:
-            self.hand(message, chosen)
-        elif chosen:
-            self._fanout.send(chosen, frames.text_frame(message.payload))
+        if message.texts is not None and self._receivers.passing.issuperset(chosen):
+            lingering = self._around.lingering
+            chosen = [peer for peer in chosen if not lingering.is_behind(message, self.name, peer)]
+            lingering.add(self.name, message, chosen)
+        if chosen:
+            self._give(message, chosen)
         return len(chosen)
+
+    def _give(self, message: Message, peers: Sequence[Peer]) -> None:
+        """Send what is not kept to `peers`. It is followed only for those who acknowledge."""
+        if self._outstanding.has_acks:
+            self.hand(message, peers)
+        else:
+            self._outstanding.send(message, peers)
 
     def _hand_now(self, message: Message, chosen: Sequence[Peer], ledger: Ledger) -> int | None:
         if message.key is None:
@@ -212,6 +260,10 @@ class Channel:
     def is_full(self, peer: Peer) -> bool:
         """See Front."""
         return self._outstanding.is_full(peer)
+
+    def reads_texts(self, peer: Peer) -> bool:
+        """See Front."""
+        return peer in self._outstanding.readers
 
     def wait_for_room(self) -> None:
         """See Front."""
@@ -248,6 +300,12 @@ class Channel:
     def removed(self, ids: Sequence[int]) -> None:
         """Items have just been removed from the store."""
         self._backlog.removed(ids)
+
+
+def text_message(name: str, text: bytes, limit: int, sender: Peer) -> Message:
+    """A message on the channel `name` that was sent as a mere text."""
+    item = json_value(text)
+    return Message(replies.waiting(name, (item,)), (item,), limit, sender, texts=(text,))
 
 
 def cost_bytes(payload: bytes) -> int:

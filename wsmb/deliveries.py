@@ -45,6 +45,9 @@ class Message(msgspec.Struct, eq=False):
     tries: int = 0
     """How often it has been handed out in vain."""
     done: Done | None = None
+    texts: Sequence[bytes] | None = None
+    """What goes in its place, each in a frame of its own, to those who read texts (see Receiver); None:
+    the same."""
 
     @property
     def own(self) -> frozenset[Peer]:

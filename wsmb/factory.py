@@ -23,6 +23,7 @@ from wsmb.reading import ReadingProtocol
 from wsmb.session import Session
 from wsmb.settings import Settings
 from wsmb.throttle import Throttle
+from wsmb.topic_session import TopicSession
 
 CLOSE_TIMEOUT_S = 3
 END_TIMEOUT_S = 10.0
@@ -123,7 +124,13 @@ class BrokerFactory(WebSocketServerFactory):
         self.connections.add(connection)
         _log.info("{user} connected from {peer}", user=connection.user, peer=connection.peer)
 
-    def closed(self, connection: BrokerProtocol, session: Session, code: int | None, unproved: int) -> None:
+    def closed(
+        self,
+        connection: BrokerProtocol,
+        session: Session | TopicSession,
+        code: int | None,
+        unproved: int,
+    ) -> None:
         """A user has left, and has not proved `unproved` of the frames that it was sent."""
         self.connections.discard(connection)
         _log.info(

@@ -94,9 +94,10 @@ def is_origin_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
     return origin == "file://" or ("://" not in origin and origin != "null")
 
 
-def refusal(status: int, retry_after_s: int = RETRY_AFTER_S) -> bytes:
-    """The HTTP answer with this `status`: one constant text for each, whatever the cause."""
-    body = f"{status} {REASONS[status]}\n"
+def refusal(status: int, retry_after_s: int = RETRY_AFTER_S, explanation: str = "") -> bytes:
+    """The HTTP answer with this `status`: one constant text for each, whatever the cause; `explanation`:
+    of what the client can put right, and nothing that it has sent."""
+    body = f"{status} {REASONS[status]}\n" + (f"{explanation}\n" if explanation else "")
     headers = (
         f"HTTP/1.1 {status} {REASONS[status]}",
         "Server: wsmb",

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from wsmb.access import ACTIONS
 from wsmb.addresses import behind, peer_address
 from wsmb.credentials import offered
 from wsmb.door import Visit
@@ -33,6 +34,7 @@ from wsmb.handshake import (
 )
 from wsmb.proxy_header import read_proxy_header
 from wsmb.settings import TlsUsers
+from wsmb.topic_query import QueryError, Topic, read_topic
 
 if TYPE_CHECKING:
     from wsmb.factory import BrokerFactory
@@ -57,6 +59,9 @@ class OpeningProtocol(WebSocketServerProtocol):
     _origin: str | None = None
     _awaits_proxy_header = _head_seen = False
     _retry_after_s = 0
+    _explanation = ""
+    topic: Topic | None = None
+    """The channel in its URL."""
     _forget_check: Callable[[], None] | None = None
     _ending_call: Any = None
 
@@ -164,6 +169,7 @@ class OpeningProtocol(WebSocketServerProtocol):
             raise ConnectionDeny(404)
         if not is_origin_allowed(self._origin, settings.allowed_origins):
             raise ConnectionDeny(403)
+        self._read_query()
         subprotocol, credentials = offered(request.protocols, request.headers.get("authorization", ""))
         user = self._certificate_user()
         if user is not None and (credentials is None or settings.tls.users is TlsUsers.CERTIFICATE):
@@ -193,13 +199,31 @@ class OpeningProtocol(WebSocketServerProtocol):
             self._forget_check = forget_check
         return answer
 
+    def _read_query(self) -> None:
+        """Raises ConnectionDeny, if the channel in the URL is none."""
+        try:
+            self.topic = read_topic(self.http_request_uri)
+        except QueryError as problem:
+            self._explanation = str(problem)
+            raise ConnectionDeny(400) from None
+
     def _enter(self, user: str, refusal: Refusal | None = None) -> None:
         """Let `user` in, unless there is a refusal. Raises ConnectionDeny."""
-        refusal = refusal or self._visit.enters(user)
+        refusal = refusal or self._check_access(user) or self._visit.enters(user)
         if refusal is not None:
             self._retry_after_s = refusal.retry_after_s
             raise ConnectionDeny(refusal.status)
         self.user = user
+
+    def _check_access(self, user: str) -> Refusal | None:
+        """Who may do nothing at all on the channel in the URL has nothing to do here."""
+        access = self.factory.broker.access
+        if self.topic is None or access is None:
+            return None
+        name = self.topic.name
+        if any(access.decide(user, action, name).allowed for action in ACTIONS):
+            return None
+        return Refusal(403)
 
     def _certificate_user(self) -> str | None:
         """Whom the client's certificate names, where users have one."""
@@ -227,7 +251,9 @@ class OpeningProtocol(WebSocketServerProtocol):
         if self.state != self.STATE_CONNECTING:
             return
         self.factory.refused(code)
-        self.sendData(refusal(code if code in REASONS else 400, self._retry_after_s or RETRY_AFTER_S))
+        self.sendData(
+            refusal(code if code in REASONS else 400, self._retry_after_s or RETRY_AFTER_S, self._explanation)
+        )
         if self._is_tls:
             # TLS waits for the other end to say goodbye, however long that takes.
             self._ending_call = self.factory.reactor.callLater(END_TIMEOUT_S, self._end)

@@ -28,6 +28,8 @@ class Outstanding:
         self._settled = settled
         self._receivers: dict[Peer, Receiver] = {}
         self._subscriptions: dict[Peer, Subscription] = {}
+        self.readers: set[Peer] = set()
+        """Who reads texts. (Not to be changed.)"""
         self._unsettled: dict[Delivery, None] = {}
         self.ids: set[int] = set()
         """The items of the store that are with a receiver, or will be given to one from memory."""
@@ -50,6 +52,8 @@ class Outstanding:
         """It receives, and acknowledges if there is a `subscription`."""
         peer = receiver.peer
         self._receivers[peer] = receiver
+        if receiver.reads_texts:
+            self.readers.add(peer)
         self._leave(peer)
         if subscription is not None:
             self._subscriptions[peer] = subscription
@@ -57,6 +61,7 @@ class Outstanding:
     def leave(self, peer: Peer) -> None:
         """`peer` receives no more; what it was sent stays outstanding."""
         self._receivers.pop(peer, None)
+        self.readers.discard(peer)
         self._leave(peer)
 
     def use_timeout(self, timeout_s: float) -> None:
@@ -88,7 +93,9 @@ class Outstanding:
             self.ids.update(message.ids)
         else:
             self.has_unstored = True
-        if self._subscriptions and not self._subscriptions.keys().isdisjoint(peers):
+        if message.texts is not None or (
+            self._subscriptions and not self._subscriptions.keys().isdisjoint(peers)
+        ):
             self._hand_singly(message, peers)
             return
         run, bundle = self._run, self._run_bundle
@@ -115,14 +122,24 @@ class Outstanding:
         delivery = self._begin(peers)
         delivery.add(message)
         plain = [peer for peer in peers if peer not in self._subscriptions]
-        if plain:
-            self._fanout.send(plain, frames.text_frame(message.payload))
-            for peer in plain:
-                self._receivers[peer].handed(delivery)
+        self.send(message, plain)
+        for peer in plain:
+            self._receivers[peer].handed(delivery)
         for peer in peers:
             subscription = self._subscriptions.get(peer)
             if subscription is not None:
                 subscription.give(delivery)
+
+    def send(self, message: Message, peers: Sequence[Peer]) -> None:
+        """Send `message` to `peers`, each in the form that it reads, and follow it no further."""
+        readers: Sequence[Peer] = ()
+        if message.texts is not None:
+            readers = [peer for peer in peers if peer in self.readers]
+            for text in message.texts if readers else ():
+                self._fanout.send(readers, frames.text_frame(text))
+            peers = [peer for peer in peers if peer not in self.readers]
+        if peers:
+            self._fanout.send(peers, frames.text_frame(message.payload))
 
     def _begin(self, peers: Sequence[Peer]) -> Delivery:
         delivery = Delivery(len(peers), self._close, self._redeliver)

@@ -16,6 +16,7 @@ from wsmb.errors import CloseCode
 from wsmb.outbox import Outbox, make_outbox
 from wsmb.reading import ReadingProtocol
 from wsmb.session import Session
+from wsmb.topic_session import TopicSession
 
 GREETING_DELAY_S = 0.1
 WITHDRAWN_GRACE_S = 2.0
@@ -28,7 +29,7 @@ class BrokerProtocol(ReadingProtocol):
     """One connection. It is the Peer of its Session."""
 
     outbox: Outbox
-    session: Session | None = None
+    session: Session | TopicSession | None = None
     _greeting_call: Any = None
     closeHandshakeTimeoutCall: Any = None
     # For the factory's sweep:
@@ -57,9 +58,13 @@ class BrokerProtocol(ReadingProtocol):
     def onOpen(self) -> None:
         """The upgrade has been answered."""
         self.outbox.flush()  # never in one segment with the greeting
-        is_extended = self.websocket_protocol_in_use is not None
-        self.session = Session(self, self.factory.broker, self.factory.time_stamp, self.user, is_extended)
-        self._greeting_call = self.factory.reactor.callLater(GREETING_DELAY_S, self._greeting_due)
+        broker, time_stamp = self.factory.broker, self.factory.time_stamp
+        if self.topic is not None:
+            self.session = TopicSession(self, broker, time_stamp, self.user, self.topic)
+        else:
+            is_extended = self.websocket_protocol_in_use is not None
+            self.session = Session(self, broker, time_stamp, self.user, is_extended)
+            self._greeting_call = self.factory.reactor.callLater(GREETING_DELAY_S, self._greeting_due)
         self.factory.opened(self)
         for name in _HANDSHAKE_ATTRIBUTES:
             self.__dict__.pop(name, None)

@@ -22,10 +22,15 @@ PING_BEATS = 2  # apart: more than one beat, so at least 100 ms
 MOST_BYTES = 1_048_576
 MOST_TIMES = 20  # the bound at which it counts as full, where others may still want all frames
 _PING_NAME = b"wsmb "
+_NO_PINGS = 1_000_000_000  # more frames than any number of them
 
 
 class Receiver:
-    """See above. `max_frames`: how many frames may be outstanding before it counts as full."""
+    """See above. `max_frames`: how many frames may be outstanding before it counts as full.
+
+    `reads_texts`: whether it has the channel in its URL, so that each message is the text that was sent,
+    or an item. `quiet_beats`: for so long it is not sent a ping for proof.
+    """
 
     __slots__ = (
         "_acks",
@@ -44,11 +49,23 @@ class Receiver:
         "_unproved",
         "_waiting_for_room",
         "peer",
+        "reads_texts",
         "user",
     )
 
-    def __init__(self, peer: Peer, user: str, pulse: Pulse, max_frames: int, max_pending_bytes: int) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        user: str,
+        pulse: Pulse,
+        max_frames: int,
+        max_pending_bytes: int,
+        *,
+        reads_texts: bool = False,
+        quiet_beats: int = 0,
+    ) -> None:
         self.peer = peer
+        self.reads_texts = reads_texts
         self.user = user
         self._pulse = pulse
         self._max_frames = max_frames
@@ -63,11 +80,11 @@ class Receiver:
         self._handed = 0
         self._pinged = 0
         self._proved = 0
-        self._unpinged_frames = 0
+        self._unpinged_frames = -_NO_PINGS if quiet_beats else 0  # until the first one
         # How many deliveries each open ping has followed.
         self._pings: deque[int] | None = None
         self._pings_answered = 0
-        self._last_ping_beat = -PING_BEATS
+        self._last_ping_beat = pulse.beats + quiet_beats - PING_BEATS
         self._waiting_for_room: set[Callable[[], None]] | None = None
 
     @property

@@ -9,9 +9,12 @@ from wsmb.settings import ReceiverChoice
 
 
 class Receivers:
-    """Connections in the order in which they came, each once."""
+    """Connections in the order in which they came, each once.
 
-    __slots__ = ("_members", "_order", "_turn", "choice")
+    Some may be *passing*: they get what is sent, but nothing that waits.
+    """
+
+    __slots__ = ("_members", "_order", "_others", "_others_than", "_turn", "choice", "passing")
 
     def __init__(self, choice: ReceiverChoice) -> None:
         self.choice = choice
@@ -19,6 +22,11 @@ class Receivers:
         self._order: list[Peer] = []  # replaced, never changed: who is given it may keep it
         self._members: set[Peer] = set()
         self._turn = 0
+        # What the last sender that is here itself does not get: asked for again by its next frame.
+        self._others: Sequence[Peer] = ()
+        self._others_than: Peer | None = None
+        self.passing: set[Peer] = set()
+        """Who may be gone in a moment, having come to send. (Not to be changed.)"""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -26,12 +34,21 @@ class Receivers:
     def __contains__(self, peer: Peer) -> bool:
         return peer in self._members
 
-    def join(self, peer: Peer) -> bool:
+    def join(self, peer: Peer, *, is_passing: bool = False) -> bool:
         """Add `peer` as the newest. False if it was there already."""
         if peer in self._members:
             return False
         self._members.add(peer)
-        self._order = [*self._order, peer]
+        self._reorder([*self._order, peer])
+        if is_passing:
+            self.passing.add(peer)
+        return True
+
+    def stays(self, peer: Peer) -> bool:
+        """`peer` is not passing. False if it was not before."""
+        if peer not in self.passing:
+            return False
+        self.passing.remove(peer)
         return True
 
     def leave(self, peer: Peer) -> bool:
@@ -39,11 +56,27 @@ class Receivers:
         if peer not in self._members:
             return False
         self._members.remove(peer)
+        self.passing.discard(peer)
         place = self._order.index(peer)
-        self._order = self._order[:place] + self._order[place + 1 :]
+        self._reorder(self._order[:place] + self._order[place + 1 :])
         if place < self._turn:
             self._turn -= 1
         return True
+
+    def _reorder(self, order: list[Peer]) -> None:
+        self._order = order
+        self._others_than = None
+
+    @property
+    def any_to_stay(self) -> bool:
+        """Whether there is one that is not passing."""
+        return len(self.passing) < len(self._order)
+
+    def any_for_waiting(self, absent: Set[Peer]) -> bool:
+        """Whether something that waits may be for a receiver that is not in `absent`: one that stays, or, if
+        none does so far, any that may."""
+        takers = self._members - self.passing if self.passing else self._members
+        return not (takers or self._members) <= absent
 
     def any_but(self, absent: Set[Peer]) -> bool:
         """Whether there is a receiver that is not in `absent`."""
@@ -52,10 +85,12 @@ class Receivers:
     def choose(self, limit: int, sender: Peer | None) -> Sequence[Peer]:
         """The receivers of one frame: `limit` of them, 0 is all, never its sender."""
         order = self._order
+        candidates: Sequence[Peer] = order
         if sender in self._members:
-            candidates: Sequence[Peer] = [peer for peer in order if peer is not sender]
-        else:
-            candidates = order
+            if sender is not self._others_than:
+                self._others = [peer for peer in order if peer is not sender]
+                self._others_than = sender
+            candidates = self._others
         if not limit or limit >= len(candidates):
             return candidates
         if self.choice is ReceiverChoice.OLDEST:
@@ -100,13 +135,13 @@ class Receivers:
         return [order[place % len(order)] for place in places]
 
     def taker(self, absent: Set[Peer], is_full: Callable[[Peer], bool]) -> Peer | None:
-        """The next receiver for waiting items: not in `absent` and not full."""
+        """The next receiver for waiting items: not in `absent`, passing or full."""
         order, count = self._order, len(self._order)
         start = 0 if self.choice is ReceiverChoice.OLDEST else self._turn
         for step in range(count):
             place = (start + step) % count
             peer = order[place]
-            if peer not in absent and not is_full(peer):
+            if peer not in absent and peer not in self.passing and not is_full(peer):
                 self._turn = place + 1
                 return peer
         return None

@@ -34,6 +34,8 @@ class ChannelSettings:
 
     number_of_receiver: int = 0
     """How many receivers get a frame that does not say so itself; 0 is every receiver."""
+    text_receivers: int = 0
+    """The same for what is sent with the channel in the URL: every receiver, if its section says nothing."""
     receiver_choice: ReceiverChoice = ReceiverChoice.ROUND_ROBIN
     keep_data: KeepData = KeepData.NEVER
     limit: int = 10

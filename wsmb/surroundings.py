@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from wsmb.deliveries import Done
 from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore
+from wsmb.lingering import Lingering
 from wsmb.pulse import Pulse
 
 Later = Callable[[float, Callable[[], None]], object]
@@ -27,7 +28,18 @@ class HeldRoom:
 class Surroundings:
     """The store, the time, and what a channel asks of its broker."""
 
-    __slots__ = ("bury", "counts", "fanout", "held", "idle", "later", "pulse", "store", "time_stamp")
+    __slots__ = (
+        "bury",
+        "counts",
+        "fanout",
+        "held",
+        "idle",
+        "later",
+        "lingering",
+        "pulse",
+        "store",
+        "time_stamp",
+    )
 
     def __init__(
         self,
@@ -50,5 +62,6 @@ class Surroundings:
         self.fanout = Fanout()
         self.pulse = Pulse()
         self.held = HeldRoom(max_held_bytes)
+        self.lingering = Lingering(self.pulse, max_held_bytes)
         self.counts: Counter[str] = Counter()
         """Items that were `expired`, `dead`, `redelivered` or `lost`, since somebody has last looked."""

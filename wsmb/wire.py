@@ -129,7 +129,7 @@ def decoder(max_depth: int) -> Callable[[bytes], Command]:
             # msgspec looks inside no raw value and no unknown field for broken UTF-8.
             if not payload.isascii():
                 payload.decode()
-            if len(payload) > shallow_bytes and _is_deeper(payload, max_depth):
+            if len(payload) > shallow_bytes and is_deeper(payload, max_depth):
                 raise CommandError(Code.MALFORMED, f"nested deeper than {max_depth}")
             return _decode(payload)
         except UnicodeDecodeError:
@@ -145,7 +145,7 @@ def decoder(max_depth: int) -> Callable[[bytes], Command]:
 decode = decoder(MAX_DEPTH)
 
 
-def _is_deeper(payload: bytes, depth: int) -> bool:
+def is_deeper(payload: bytes, depth: int) -> bool:
     """Whether arrays and objects are nested deeper; of a text that is not JSON, perhaps a wrong yes.
 
     What can be decoded here must be so everywhere: Python's limit depends on the calls before.

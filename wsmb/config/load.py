@@ -100,7 +100,7 @@ def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
         htpasswd_files=files,
         htpasswd_lines=lines,
         default_channel=_channel(server),
-        channels=tuple((name, _channel(found)) for name, found in gathered.channels.items()),
+        channels=tuple((name, _section(found)) for name, found in gathered.channels.items()),
         allowed_origins=tuple(given.value for given in server.all(options.ALLOWED_ORIGINS)),
         max_frame_bytes=server.value(options.MAX_FRAME_BYTES),
         max_outstanding_bytes=_max_outstanding_bytes(server),
@@ -131,6 +131,12 @@ def _channel(found: Found) -> ChannelSettings:
         expire_after_s=found.value(options.EXPIRE_AFTER),
         expire_field=found.value(options.EXPIRE_FIELD),
     )
+
+
+def _section(found: Found) -> ChannelSettings:
+    """Of one channel. What the server's setting says of receivers is not meant for channels in the URL."""
+    own = found.one(options.NUMBER_OF_RECEIVER)
+    return _channel(found) if own is None else replace(_channel(found), text_receivers=own.value)
 
 
 def _listen(found: Found) -> tuple[str, ...]:

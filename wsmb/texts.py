@@ -1,0 +1,42 @@
+"""Messages of connections with the channel in their URL: any text, there; a JSON value, everywhere else."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wsmb import wire
+
+_MAX_DEPTH = wire.MAX_DEPTH - 2
+"""In a `send-message`, an object and an array are around it."""
+_WHITESPACE = b" \t\r\n"
+
+_decode = msgspec.json.Decoder().decode
+_decode_string = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.encode
+
+
+def json_value(text: bytes) -> bytes:
+    """`text` (UTF-8) itself without the space around it, if it is a JSON value; else as a JSON string.
+
+    JSON by its grammar that not every receiver can read is taken for text as well: half a surrogate pair,
+    numbers that fit no double, more than `MAX_DEPTH` of nesting. One such item would cost a receiver the
+    whole frame.
+    """
+    value = text.strip(_WHITESPACE)
+    try:
+        if wire.depth(value) <= _MAX_DEPTH:
+            _decode(value)
+            return value
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    return _encode(text.decode())
+
+
+def text_of(item: bytes) -> bytes:
+    """An item of the store as a text: what a string says, and all else as the JSON that it is."""
+    if item[:1] != b'"':
+        return item
+    try:
+        return _decode_string(item).encode()
+    except (msgspec.MsgspecError, UnicodeError):
+        return item
