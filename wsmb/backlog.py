@@ -78,6 +78,7 @@ class Backlog:
         self._looked_again = False  # from the first row, since something was handed out
         self._rest: object = None  # what it rests for, until it is set to something else
         self._rests_for_room = False
+        self._is_sought = False  # though nobody may have what is found
         self._closed = False
         # What the receivers sent themselves, which they do not get back: the ids, in ranges.
         self._own: dict[Peer, list[range]] = {}
@@ -149,6 +150,11 @@ class Backlog:
             self._rest, self._rests_for_room = None, False
         self._drain()
 
+    def look(self) -> None:
+        """Find out whether anything waits, even if all who are here are passing."""
+        self._is_sought = True
+        self._drain()
+
     def close(self) -> None:
         """Hand out nothing more."""
         self._closed = True
@@ -182,7 +188,7 @@ class Backlog:
         self._forget_expired()
         if self._page:
             self._hand_out()
-        else:
+        elif self._receivers.any_to_stay or self._is_sought:
             self._reading = True
             self._grown = False
             self._store.page(self._name, self._cursor, PAGE_ITEMS, PAGE_BYTES, self._read)
@@ -236,7 +242,7 @@ class Backlog:
             self._cursor = 0
             self._drain()
         else:
-            self._looked_again = False
+            self._looked_again = self._is_sought = False
             self.is_clear = True
             if not self._skipped:
                 self._own.clear()

@@ -11,8 +11,8 @@ import msgspec
 from wsmb import replies, wire
 from wsmb.access import AccessList, AccessRules, Refusals
 from wsmb.backlog import keep
-from wsmb.channels import Channel, Ledger, cost_bytes, text_message
-from wsmb.deliveries import Done, Message
+from wsmb.channels import Channel, cost_bytes
+from wsmb.deliveries import Done, Ledger, Message
 from wsmb.errors import Code, CommandError
 from wsmb.intake import Intake
 from wsmb.interfaces import MessageStore, Peer
@@ -21,6 +21,7 @@ from wsmb.pulse import Pulse
 from wsmb.receiver import Receiver
 from wsmb.settings import KeepData, Settings
 from wsmb.surroundings import Later, Surroundings
+from wsmb.texts import text_message
 
 
 class Subscriber(Protocol):

@@ -9,14 +9,13 @@ that the order of the store is the order in which all was sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
-from wsmb import frames, replies
+from wsmb import frames
 from wsmb.acks import Subscription
 from wsmb.backlog import Backlog
-from wsmb.deliveries import Done, Message
+from wsmb.deliveries import Done, Ledger, Message
 from wsmb.held import Held
 from wsmb.interfaces import Peer
 from wsmb.outstanding import Outstanding
@@ -24,22 +23,11 @@ from wsmb.receiver import Receiver
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings, KeepData
 from wsmb.surroundings import Surroundings
-from wsmb.texts import json_value
+from wsmb.texts import text_message
 from wsmb.unproved import Unproved
 
 FRAME_COST = 500
 ITEM_COST = 120
-
-
-class Ledger(Protocol):
-    """Counts the commands of a sender that are not finished (a Session does)."""
-
-    def begin(self, cost_bytes: int) -> Done:
-        """A command of so many bytes is not finished yet. The result is called when it is, but never
-        before the call that began it has returned.
-
-        Raises CommandError (UNAVAILABLE) if there are too many already.
-        """
 
 
 class Channel:
@@ -122,8 +110,6 @@ class Channel:
         self._set_tracks()
         if not is_passing:
             self._receive_waiting(receiver.peer, is_new=is_new)
-        elif self._keeps:
-            self._backlog.room()  # if nothing waits, what is sent now need not wait either
 
     def stays(self, peer: Peer) -> None:
         """`peer` is not passing any more, if it was."""
@@ -186,6 +172,8 @@ class Channel:
             if chosen:
                 return self._hand_now(message, chosen, ledger)
         self._held.put(message, ledger.begin(cost_bytes(payload)))
+        if self._receivers.passing:
+            self._backlog.look()  # if nothing waits, this need not wait either
         return None
 
     def send_text(self, text: bytes, limit: int, sender: Peer, ledger: Ledger) -> None:
@@ -300,12 +288,6 @@ class Channel:
     def removed(self, ids: Sequence[int]) -> None:
         """Items have just been removed from the store."""
         self._backlog.removed(ids)
-
-
-def text_message(name: str, text: bytes, limit: int, sender: Peer) -> Message:
-    """A message on the channel `name` that was sent as a mere text."""
-    item = json_value(text)
-    return Message(replies.waiting(name, (item,)), (item,), limit, sender, texts=(text,))
 
 
 def cost_bytes(payload: bytes) -> int:

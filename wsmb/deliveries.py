@@ -19,6 +19,17 @@ class Done(Protocol):
         """`receivers`: how many connections it was handed to; `stored`: how many items were committed."""
 
 
+class Ledger(Protocol):
+    """Counts the commands of a sender that are not finished (its Answers do)."""
+
+    def begin(self, cost_bytes: int) -> Done:
+        """A command of so many bytes is not finished yet. The result is called when it is, but never
+        before the call that began it has returned.
+
+        Raises CommandError (UNAVAILABLE) if there are too many already.
+        """
+
+
 class Message(msgspec.Struct, eq=False):
     """Items that go together: a frame as its sender wrote it, or a batch of waiting items."""
 

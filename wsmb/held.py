@@ -225,7 +225,7 @@ class _Queue:
 
     def add(self, message: Message) -> bool:
         """Put `message` at the end. False if there is no room."""
-        cost = len(message.payload) + HELD_FRAME_COST
+        cost = len(message.payload) + sum(map(len, message.texts or ())) + HELD_FRAME_COST
         if self._bytes + cost > HELD_BYTES or self._room.bytes + cost > self._room.max_bytes:
             return False
         self._queue.append(message)

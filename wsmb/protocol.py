@@ -64,7 +64,7 @@ class BrokerProtocol(ReadingProtocol):
         else:
             is_extended = self.websocket_protocol_in_use is not None
             self.session = Session(self, broker, time_stamp, self.user, is_extended)
-            self._greeting_call = self.factory.reactor.callLater(GREETING_DELAY_S, self._greeting_due)
+        self._greeting_call = self.factory.reactor.callLater(GREETING_DELAY_S, self._greeting_due)
         self.factory.opened(self)
         for name in _HANDSHAKE_ATTRIBUTES:
             self.__dict__.pop(name, None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from wsmb import wire
+from wsmb import replies, wire
+from wsmb.deliveries import Message
+from wsmb.interfaces import Peer
 
 _MAX_DEPTH = wire.MAX_DEPTH - 2
 """In a `send-message`, an object and an array are around it."""
@@ -13,6 +15,12 @@ _WHITESPACE = b" \t\r\n"
 _decode = msgspec.json.Decoder().decode
 _decode_string = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.encode
+
+
+def text_message(name: str, text: bytes, limit: int, sender: Peer) -> Message:
+    """What `sender` has sent as a mere `text` (UTF-8) on the channel `name`."""
+    item = json_value(text)
+    return Message(replies.waiting(name, (item,)), (item,), limit, sender, texts=(text,))
 
 
 def json_value(text: bytes) -> bytes:

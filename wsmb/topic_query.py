@@ -34,23 +34,23 @@ def read_topic(uri: str) -> Topic | None:
 
     Raises QueryError.
     """
-    fields: dict[str, str] = {}
+    fields: dict[str, list[str]] = {}
     for pair in urlsplit(uri).query.split("&"):
         key, _, value = pair.partition("=")
-        if key not in (*_KEYS, _ROLE):
-            continue
-        if key in fields:
-            raise QueryError(f"{key} is given twice")
-        fields[key] = value
+        if key in (*_KEYS, _ROLE):
+            fields.setdefault(key, []).append(value)
     named = [key for key in _KEYS if key in fields]
     if not named:
         return None
+    for key, values in fields.items():
+        if len(values) > 1:
+            raise QueryError(f"{key} is given twice")
     if len(named) > 1:
         raise QueryError("topic and channel are both given; give one of them")
-    role = fields.get(_ROLE)
-    if role not in (None, _RECEIVER):
+    is_receiver = _ROLE in fields
+    if is_receiver and fields[_ROLE] != [_RECEIVER]:
         raise QueryError("role is not receiver; give role=receiver, or no role")
-    return Topic(_name(named[0], fields[named[0]]), role is not None)
+    return Topic(_name(named[0], fields[named[0]][0]), is_receiver)
 
 
 def _name(key: str, value: str) -> str:

@@ -120,6 +120,8 @@ class TopicSession:
 
     def beat(self) -> None:
         """See Beating: whether it is more than passing; whether it may be pinged."""
+        if self not in self._broker.subscribers:
+            return  # it has ended in this very beat
         is_quiet = self._is_quiet
         silent_for = 0 if self.frames_in else self._broker.pulse.beats - self._opened_beat
         if not self._stays and (silent_for >= SILENT_BEATS or not is_quiet):

@@ -240,7 +240,7 @@ class Unproved:
             self._tell_idle()
 
         if message.ids:
-            message.payload, message.items = b"", ()  # it will be read again
+            message.payload, message.items, message.texts = b"", (), None  # it will be read again
         self._delayed += 1
         self._around.later(delay_s, waited)
 
