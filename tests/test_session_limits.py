@@ -8,9 +8,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import RecordingPeer, SteppedStore
+from wsmb.answers import MINUTE_BEATS
 from wsmb.broker import Broker
 from wsmb.errors import CloseCode
-from wsmb.session import MINUTE_BEATS, Session
+from wsmb.session import Session
 from wsmb.settings import ChannelSettings, KeepData, Limits, Settings
 
 

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 
 from wsmb import frames, replies, wire
 from wsmb.deliveries import Done
-from wsmb.errors import Code, CommandError, StoreError
+from wsmb.errors import CloseCode, Code, CommandError, StoreError
 from wsmb.intake import Intake
 from wsmb.interfaces import Peer
 from wsmb.message_ids import MessageIds
+from wsmb.pulse import BEATS_PER_SECOND
 
 PAUSE_BYTES = 4_194_304
 PAUSE_COMMANDS = 5_000
+MINUTE_BEATS = 60 * BEATS_PER_SECOND
 
 
 class Slot:
@@ -92,6 +94,8 @@ class Answers:
     __slots__ = (
         "_is_paused",
         "_is_slowed",
+        "_malformed",
+        "_malformed_minute",
         "_peer",
         "_slots",
         "_unfinished_bytes",
@@ -112,6 +116,7 @@ class Answers:
         self._unfinished_bytes = 0
         self._is_paused = False
         self._is_slowed = False
+        self._malformed = self._malformed_minute = 0
         self.refused = 0
         """Commands that could not be carried out."""
 
@@ -127,6 +132,15 @@ class Answers:
         if self.is_extended:
             return replies.error(self.time_stamp(), problem, channel)
         return None
+
+    def count_malformed(self, most: int) -> None:
+        """One more frame could not be understood. Beyond `most` within a minute, the connection is ended."""
+        minute = self.intake.beats // MINUTE_BEATS
+        if minute != self._malformed_minute:
+            self._malformed, self._malformed_minute = 0, minute
+        self._malformed += 1
+        if self._malformed > most:
+            self._peer.end(CloseCode.TOO_MANY_MALFORMED)
 
     def error(self, problem: CommandError, channel: str) -> None:
         """Tell of what no command has asked for, if the client knows of errors."""

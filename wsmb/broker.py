@@ -106,6 +106,7 @@ class Broker:
     def _use_limits(self, settings: Settings) -> None:
         self.keeps = settings.keeps_data
         self.limits = settings.limits
+        self._around.max_depth = settings.limits.max_json_depth
         self.decode = wire.decoder(settings.limits.max_json_depth)
         # A frame of so many items and one more is longer than this.
         self.short_bytes = 2 * settings.limits.max_items_per_frame
@@ -149,9 +150,13 @@ class Broker:
             quiet_beats=quiet_beats,
         )
 
+    def has_room(self, name: str) -> bool:
+        """Whether one may receive on the channel `name`: False if it would be one too many."""
+        return name in self._channels or len(self._channels) < self.limits.max_channels
+
     def check_room(self, name: str) -> None:
         """Raises CommandError (05) if the channel `name` would be one too many to receive on."""
-        if name not in self._channels and len(self._channels) >= self.limits.max_channels:
+        if not self.has_room(name):
             raise CommandError(Code.TOO_MANY, f"all {self.limits.max_channels} channels are in use")
 
     def receive(
@@ -233,7 +238,7 @@ class Broker:
             channel.send_text(text, channel.default_text_limit if limit is None else limit, sender, ledger)
             return
         settings = self._settings.channel(name)
-        message = text_message(name, text, 0, sender)
+        message = text_message(name, text, 0, sender, self.limits.max_json_depth)
         message.expires_at = settings.expires_at(None, self.pulse.unix_time_s)
         if settings.keep_data is KeepData.NEVER:
             self._around.lingering.add(name, message, ())

@@ -183,7 +183,7 @@ class Channel:
             # Nobody needs it as JSON.
             self._fanout.send(receivers.choose(limit, sender), frames.text_frame(text))
             return
-        message = text_message(self.name, text, limit, sender)
+        message = text_message(self.name, text, limit, sender, self._around.max_depth)
         message.expires_at = self._settings.expires_at(None, self._around.pulse.unix_time_s)
         if self._tracks:
             self.send(message.payload, message.items, limit, sender, ledger, texts=message.texts)

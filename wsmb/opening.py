@@ -18,7 +18,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from wsmb.access import ACTIONS
+from wsmb.access import ACTIONS, RECEIVE
 from wsmb.addresses import behind, peer_address
 from wsmb.credentials import offered
 from wsmb.door import Visit
@@ -209,21 +209,25 @@ class OpeningProtocol(WebSocketServerProtocol):
 
     def _enter(self, user: str, refusal: Refusal | None = None) -> None:
         """Let `user` in, unless there is a refusal. Raises ConnectionDeny."""
-        refusal = refusal or self._check_access(user) or self._visit.enters(user)
+        refusal = refusal or self._check_topic(user) or self._visit.enters(user)
         if refusal is not None:
             self._retry_after_s = refusal.retry_after_s
             raise ConnectionDeny(refusal.status)
         self.user = user
 
-    def _check_access(self, user: str) -> Refusal | None:
+    def _check_topic(self, user: str) -> Refusal | None:
         """Who may do nothing at all on the channel in the URL has nothing to do here."""
-        access = self.factory.broker.access
-        if self.topic is None or access is None:
+        if self.topic is None:
             return None
-        name = self.topic.name
-        if any(access.decide(user, action, name).allowed for action in ACTIONS):
-            return None
-        return Refusal(403)
+        name, broker = self.topic.name, self.factory.broker
+        may = [
+            action
+            for action in ACTIONS
+            if broker.access is None or broker.access.decide(user, action, name).allowed
+        ]
+        if not may:
+            return Refusal(403)
+        return Refusal(503) if RECEIVE in may and not broker.has_room(name) else None
 
     def _certificate_user(self) -> str | None:
         """Whom the client's certificate names, where users have one."""

@@ -9,14 +9,11 @@ from wsmb.access import RECEIVE
 from wsmb.acks import Acks
 from wsmb.answers import Answers, Once
 from wsmb.broker import Broker
-from wsmb.errors import CloseCode, Code, CommandError
+from wsmb.errors import Code, CommandError
 from wsmb.interfaces import Peer
 from wsmb.message_ids import key_of
-from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.receiver import Receiver
 from wsmb.unproved import REJECTED
-
-MINUTE_BEATS = 60 * BEATS_PER_SECOND
 
 
 class Session:
@@ -29,8 +26,6 @@ class Session:
     __slots__ = (
         "_broker",
         "_channels",
-        "_malformed",
-        "_malformed_minute",
         "_peer",
         "_receiver",
         "_user",
@@ -48,7 +43,6 @@ class Session:
         self.answers = Answers(peer, time_stamp, broker.intake, is_extended=is_extended)
         self._channels: set[str] | None = None
         self._receiver: Receiver | None = None
-        self._malformed = self._malformed_minute = 0
         self.awaits_first_frame = True
         self.frames_in = 0
 
@@ -319,15 +313,7 @@ class Session:
         if answer is not None:
             self.answers.reply(answer)
         if problem.code is Code.MALFORMED:
-            self._count_malformed()
-
-    def _count_malformed(self) -> None:
-        minute = self._broker.pulse.beats // MINUTE_BEATS
-        if minute != self._malformed_minute:
-            self._malformed, self._malformed_minute = 0, minute
-        self._malformed += 1
-        if self._malformed > self._broker.limits.max_malformed:
-            self._peer.end(CloseCode.TOO_MANY_MALFORMED)
+            self.answers.count_malformed(self._broker.limits.max_malformed)
 
 
 ACTIONS: dict[type, Callable[..., None]] = {

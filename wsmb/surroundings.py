@@ -10,6 +10,7 @@ from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore
 from wsmb.lingering import Lingering
 from wsmb.pulse import Pulse
+from wsmb.wire import MAX_DEPTH
 
 Later = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds."""
@@ -36,6 +37,7 @@ class Surroundings:
         "idle",
         "later",
         "lingering",
+        "max_depth",
         "pulse",
         "store",
         "time_stamp",
@@ -63,5 +65,7 @@ class Surroundings:
         self.pulse = Pulse()
         self.held = HeldRoom(max_held_bytes)
         self.lingering = Lingering(self.pulse, max_held_bytes)
+        self.max_depth = MAX_DEPTH
+        """Of nested arrays and objects in a frame."""
         self.counts: Counter[str] = Counter()
         """Items that were `expired`, `dead`, `redelivered` or `lost`, since somebody has last looked."""

@@ -83,6 +83,8 @@ class TopicSession:
                 self._send(payload)
             except CommandError as problem:
                 self.answers.refusal(problem, None, self._name)
+                if problem.code is Code.MALFORMED:
+                    self.answers.count_malformed(self._broker.limits.max_malformed)
 
     def _send(self, text: bytes) -> None:
         broker, name = self._broker, self._name
@@ -135,13 +137,18 @@ class TopicSession:
 
     def access_changed(self) -> None:
         """See Subscriber: it receives as soon as it may, and no longer."""
-        access = self._broker.access
-        may = access is None or access.decide(self._user, RECEIVE, self._name).allowed
+        may = self._may_receive()
         if may and not self._receives:
             self._broker.receive(self._name, self._receiver, is_passing=not self._stays)
         elif self._receives and not may:
             self._broker.leave(self._name, self._peer)
         self._receives = may
+
+    def _may_receive(self) -> bool:
+        broker = self._broker
+        if broker.access is not None and not broker.access.decide(self._user, RECEIVE, self._name).allowed:
+            return False
+        return self._receives or broker.has_room(self._name)
 
     def closed(self) -> None:
         """The connection has ended: leave the channel."""
