@@ -461,6 +461,18 @@ class SilenceTests(ProtocolTestCase):
         self.sweeps(3)
         self.assertFalse(receiver.is_open)
 
+    def test_who_has_answered_a_ping_for_proof_is_pinged_again(self) -> None:
+        self.one = self.world(default_channel=ChannelSettings(keep_data=KeepData.OFFLINE))
+        receiver, sender = self.receiver(), self.one.greeted()
+        self.one.store.settle()
+        self.sweeps(2)
+        sender.receive(client_frame(SEND))
+        for _ in range(5):
+            self.assertEqual(receiver.frames()[-1][0], 0x89)
+            receiver.receive(client_frame(b"", 10))
+            self.sweeps(32)
+        self.assertTrue(receiver.is_open)
+
     def test_never_pinged_when_the_interval_is_zero(self) -> None:
         self.one = self.world(ping_interval_s=0)
         connection = self.receiver()

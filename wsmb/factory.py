@@ -182,7 +182,7 @@ class BrokerFactory(WebSocketServerFactory):
             # Autobahn has no timer for a peer that does not take what is still queued for it.
             if silence_s >= END_TIMEOUT_S:
                 connection.transport.abortConnection()
-        elif not connection.is_pinged and connection.pings > connection.pings_then:
+        elif not connection.is_pinged and connection.pings > connection.pings_then and connection.awaits_pong:
             connection.is_pinged = True
             connection.quiet_since_s = now_s
         elif connection.is_pinged:

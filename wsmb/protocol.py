@@ -100,6 +100,11 @@ class BrokerProtocol(ReadingProtocol):
         return 0 if self.session is None else self.session.pings
 
     @property
+    def awaits_pong(self) -> bool:
+        """Whether it has not answered all pings."""
+        return self.session is not None and self.session.awaits_pong
+
+    @property
     def is_closing(self) -> bool:
         """Whether a Close frame has been sent, or TCP closed."""
         return bool(self.state != self.STATE_OPEN)

@@ -100,6 +100,11 @@ class Receiver:
         return self._pings_answered + len(self._pings or ())
 
     @property
+    def awaits_pong(self) -> bool:
+        """Whether it has not answered all of them."""
+        return bool(self._pings)
+
+    @property
     def outstanding(self) -> int:
         """How many frames have not been proved."""
         last = len(self._unproved[-1].messages) if self._unproved else 0

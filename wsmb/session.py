@@ -56,6 +56,11 @@ class Session:
         """How many pings it has been sent."""
         return 0 if self._receiver is None else self._receiver.pings
 
+    @property
+    def awaits_pong(self) -> bool:
+        """Whether it has not answered all of them."""
+        return self._receiver is not None and self._receiver.awaits_pong
+
     def frames_received(self, payloads: Sequence[bytes]) -> None:
         """Carry out text or binary frames, in their order."""
         self.frames_in += len(payloads)

@@ -71,6 +71,11 @@ class TopicSession:
         return self._receiver.pings
 
     @property
+    def awaits_pong(self) -> bool:
+        """Whether it has not answered all of them."""
+        return self._receiver.awaits_pong
+
+    @property
     def _is_quiet(self) -> bool:
         """Whether it is not to be sent pings yet: its end may be open for one frame alone."""
         return self._broker.pulse.beats - self._opened_beat < QUIET_BEATS
