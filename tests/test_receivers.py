@@ -43,6 +43,16 @@ class ChooseTests(SynchronousTestCase):
         receivers, (a, b, c) = make(3, ReceiverChoice.OLDEST)
         self.assertEqual(list(receivers.choose(1, a)), [b])
 
+    def test_who_is_here_may_change_between_two_frames_of_one_sender(self) -> None:
+        receivers, (a, b, c) = make(3)
+        self.assertEqual(list(receivers.choose(0, b)), [a, c])
+        self.assertIs(receivers.choose(0, b), receivers.choose(0, b))
+        receivers.leave(c)
+        self.assertEqual(list(receivers.choose(0, b)), [a])
+        receivers.join(c)
+        self.assertEqual(list(receivers.choose(0, b)), [a, c])
+        self.assertEqual(list(receivers.choose(0, a)), [b, c])
+
     def test_the_turn_survives_leaving(self) -> None:
         receivers, (a, b, c) = make(3)
         receivers.choose(2, SENDER)
@@ -113,3 +123,44 @@ class TakerTests(SynchronousTestCase):
         self.assertTrue(receivers.any_but({a}))
         self.assertFalse(receivers.any_but({a, b}))
         self.assertFalse(make(0)[0].any_but(set()))
+
+
+class PassingTests(SynchronousTestCase):
+    """Who may be gone in a moment gets what is sent, and nothing that waits."""
+
+    def test_it_gets_what_is_sent(self) -> None:
+        receivers, (a,) = make(1)
+        b = RecordingPeer("b")
+        receivers.join(b, is_passing=True)
+        self.assertEqual(list(receivers.choose(0, SENDER)), [a, b])
+        self.assertEqual(list(receivers.choose_free(0, SENDER, RecordingPeer.is_full)), [a, b])
+
+    def test_it_takes_nothing_that_waits(self) -> None:
+        receivers, (a,) = make(1)
+        b = RecordingPeer("b")
+        receivers.join(b, is_passing=True)
+        self.assertEqual([receivers.taker(set(), RecordingPeer.is_full) for _ in range(2)], [a, a])
+        self.assertTrue(receivers.stays(b))
+        self.assertFalse(receivers.stays(b))
+        self.assertEqual([receivers.taker(set(), RecordingPeer.is_full) for _ in range(2)], [b, a])
+
+    def test_whether_one_is_here_to_stay(self) -> None:
+        receivers, (a,) = make(1)
+        b = RecordingPeer("b")
+        receivers.join(b, is_passing=True)
+        self.assertTrue(receivers.any_to_stay)
+        receivers.leave(a)
+        self.assertFalse(receivers.any_to_stay)
+        receivers.leave(b)
+        receivers.join(a)
+        self.assertTrue(receivers.any_to_stay)
+
+    def test_for_whom_something_that_waits_may_be(self) -> None:
+        receivers, (a,) = make(1)
+        b = RecordingPeer("b")
+        receivers.join(b, is_passing=True)
+        self.assertTrue(receivers.any_for_waiting(set()))
+        self.assertFalse(receivers.any_for_waiting({a}))
+        receivers.leave(a)
+        self.assertTrue(receivers.any_for_waiting({a}))
+        self.assertFalse(receivers.any_for_waiting({b}))

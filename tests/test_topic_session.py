@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support_topics import TopicCase
 from wsmb.errors import CloseCode
 from wsmb.receiver import PING_FRAMES
-from wsmb.settings import KeepData, Limits, ReceiverChoice
+from wsmb.settings import KeepData, Limits, ReceiverChoice, Settings
 from wsmb.topic_session import QUIET_BEATS
 
 NEVER, OFFLINE, ALWAYS = KeepData.NEVER, KeepData.OFFLINE, KeepData.ALWAYS
@@ -57,6 +57,14 @@ class LiveTests(TopicCase):
             self.assertEqual(
                 json.loads(client.take()[0] if len(client.got) < 2 else client.got[1])["data"], ["by command"]
             )
+
+    def test_a_value_is_nested_no_deeper_than_a_frame_may_be(self) -> None:
+        bench = self.bench()
+        bench.broker.use_settings(Settings(listen=(), limits=Limits(max_json_depth=3)))
+        self.publish(bench, "[[1]]", "[1]")  # nobody is here
+        receiver = bench.receiver()
+        self.publish(bench, "[[1]]", "[1]")
+        self.assertEqual(receiver.take(), ["[[1]]", [1]] * 2)
 
     def test_in_one_order(self) -> None:
         bench = self.bench()

@@ -212,6 +212,35 @@ class KeptTests(TopicCase):
         bench.settle()
         self.assertEqual([*listener.take(), *map(str, by_command.take())], [b"1"])
 
+    def test_all_that_waits_goes_to_who_has_come_to_stay(self) -> None:
+        bench = self.bench(OFFLINE, limit=1)
+        passing = self.text_client(bench)
+        self.publish(bench, "1", "2", "3")
+        passing.end()
+        bench.settle()
+        passing, staying = self.text_client(bench), self.text_client(bench, is_receiver=True)
+        bench.settle()
+        self.assertEqual((passing.take(), staying.take()), ([], [b"1", b"2", b"3"]))
+
+    def test_what_the_one_who_stays_has_sent_itself_holds_nothing_up(self) -> None:
+        bench = self.bench(OFFLINE)
+        staying = self.text_client(bench, is_receiver=True)
+        staying.send("anybody?")
+        bench.settle()
+        passing = self.text_client(bench)
+        self.publish(bench, "on")
+        self.assertEqual((passing.take(), staying.take()), ([b"on"], [b"on"]))
+        bench.beats(SILENT_BEATS)
+        self.assertEqual(passing.take(), [b"anybody?"])
+
+    def test_both_forms_count_as_memory(self) -> None:
+        bench = self.bench(OFFLINE)
+        client = self.text_client(bench, is_receiver=True)
+        client.full = True
+        bench.settle()
+        self.publish(bench, "x" * 10_000)
+        self.assertGreater(bench.broker.held_bytes, 20_000)
+
     def test_new_ones_go_behind_what_waits(self) -> None:
         bench = self.bench(OFFLINE)
         self.publish(bench, "one")
