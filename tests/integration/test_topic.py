@@ -1,0 +1,123 @@
+"""The channel in the URL, on a running broker: the whole family on one channel, and callers and answers."""
+
+from __future__ import annotations
+
+import json
+import select
+from collections.abc import Callable
+from typing import Any
+
+from tests.integration import family
+from tests.integration.broker_process import LIMIT_S, BrokerProcess, poll
+from tests.integration.family import CallbackReader, CommandLine, Esp32, InBrowser, Member, PhpReceiver, Sent
+from tests.integration.raw_client import RawClient, client_frame, connect, opening
+from tests.integration.test_cli import CommandCase
+
+SETTINGS = f"[server]\nallowed_origins = {family.SITE}\n[channel kept]\nkeep_data = true\n"
+
+
+class FamilyTests(CommandCase):
+    """Eight kinds of clients at once on one channel."""
+
+    channel = "sms"
+
+    def ours(self, broker: BrokerProcess) -> dict[str, Member]:
+        """Our own clients, receiving on the channel."""
+        process = self.started(broker.port, "receive", self.channel)
+
+        def has_printed() -> bool:
+            family.publish(broker, self.channel, b"0", b"0")
+            return bool(select.select([process.stdout], [], [], 0.2)[0])
+
+        poll(has_printed, "wsmb receive")  # which does not tell since when it receives
+        family.publish(broker, self.channel, b"1", b"1")
+        while process.stdout.readline() == "0\n":
+            pass
+        return {"wsmb receive": CommandLine(process), "a browser": InBrowser(broker, self.channel)}
+
+    def test_each_gets_what_it_should(self) -> None:
+        broker = self.broker(SETTINGS)
+        members = {
+            **self.ours(broker),
+            "PHP": PhpReceiver(broker, self.channel),
+            "WSClient": family.ws_client(broker, self.channel),
+            "Java": family.java_client(broker, self.channel),
+        }
+        esp32 = Esp32(broker, self.channel)
+        self.assert_heard(members, esp32.greeting)
+        members["ESP32"] = esp32
+        for name, send in self.senders(broker, members).items():
+            reader = CallbackReader(broker, self.channel)
+            esp32.ping()
+            sent = send()
+            self.assert_heard({**members, "a callback reader": reader}, sent, but=name)
+        self.assertEqual(esp32.pongs, esp32.pinged - 1)  # it has not read on since it spoke last
+
+    def senders(self, broker: BrokerProcess, members: dict[str, Any]) -> dict[str, Callable[[], Sent]]:
+        """What each says; the ESP32 last."""
+        channel = self.channel
+        return {
+            "PHP's sender": lambda: family.php_send(broker, channel, {"receiver": "0812", "message": "é/"}),
+            "WSClient": lambda: members["WSClient"].send({"a": [1]}),
+            "Java": lambda: members["Java"].send("from Java"),
+            "a browser": lambda: members["a browser"].send({"n": 1}),
+            "wsmb send": lambda: self.from_the_command_line(broker),
+            "a publisher": lambda: family.publish(broker, channel, b"on", b'"on"'),
+            "one in PHP": lambda: family.publish_binary(broker, channel, b' {"a" : 1}\n', b'{"a" : 1}'),
+            "ESP32": lambda: members["ESP32"].send('{"°C": 21.5}'.encode(), '{"°C": 21.5}'.encode()),
+        }
+
+    def from_the_command_line(self, broker: BrokerProcess) -> Sent:
+        spy = family.ws_client(broker, self.channel)
+        self.assert_sent(broker, self.channel, '{"from": "a shell"}')
+        frame = spy.client.read_text()
+        spy.close()
+        self.assertEqual(json.loads(frame)["data"], [{"from": "a shell"}])
+        return family.sent_as_command(frame)
+
+    def assert_heard(self, members: dict[str, Member], sent: Sent, but: str = "") -> None:
+        for name, member in members.items():
+            if name != but:
+                self.assertTrue(member.hears(sent), f"{name} has not got {sent}")
+
+
+class CallerTests(CommandCase):
+    def test_callers_and_publishers(self) -> None:
+        broker = self.broker()
+        for query in ("", "&role=receiver"):
+            self.the_answer_is_sent_before_its_channel_is_opened(broker, query)
+        self.publishers_that_close_with_unread_bytes_are_heard(broker)
+
+    def the_answer_is_sent_before_its_channel_is_opened(self, broker: BrokerProcess, query: str) -> None:
+        first = family.publish(broker, "answer", b"42", b"42")
+        second = family.publish(broker, "answer", b'{"ok":true}', b'{"ok":true}')
+        reader = RawClient(connect(broker.port), opening(path=f"/?topic=answer{query}"))
+        self.assertEqual([reader.read_text(), reader.read_text()], [first.text, second.text])
+        reader.close()
+
+    def publishers_that_close_with_unread_bytes_are_heard(self, broker: BrokerProcess) -> None:
+        receiver = self.receiver(broker, "busy")
+        chatter = RawClient(connect(broker.port), opening(path="/?topic=busy"))
+        self.addCleanup(chatter.close)
+        for number in range(1, 21):
+            publisher = RawClient(connect(broker.port), opening(path="/?topic=busy"))
+            chatter.send_text(b"0")
+            select.select([publisher.socket], [], [], LIMIT_S)
+            publisher.send(client_frame(b"%d" % number))
+            publisher.close()  # with a RST, since it has read nothing
+            self.assertEqual(receiver.read_items(2), [0, number])
+
+    def test_what_is_kept_says_the_same_after_a_restart(self) -> None:
+        broker = self.broker(SETTINGS, database=f"sqlite:///{self.folder()}/data.sqlite")
+        family.publish(broker, "kept", b"on", b'"on"')
+        family.publish(broker, "kept", '{"°C": 21.5}'.encode(), b"")
+        sender = self.sender(broker)
+        sender.publish("kept", "by command", [2])
+        sender.fence()
+        broker.stop()
+        broker.start()
+        reader = RawClient(connect(broker.port), opening(path="/?topic=kept"))
+        self.addCleanup(reader.close)
+        texts = [reader.read_text() for _ in range(4)]
+        self.assertEqual([texts[0], texts[2], texts[3]], [b"on", b"by command", b"[2]"])
+        self.assertEqual(json.loads(texts[1]), {"°C": 21.5})
