@@ -47,6 +47,7 @@ class Channel:
         self._is_emptying = False  # keeps messages only until none is left that it was to keep
         self._unproved = Unproved(name, settings, around, self)
         self._outstanding: Outstanding = self._unproved.outstanding
+        self._forms = self._outstanding.forms
         self._backlog = Backlog(name, settings, around, self._receivers, self)
         self._held = Held(around, self._receivers, self._backlog, self._unproved, stores_first=self._always)
         self._number = 0
@@ -179,7 +180,7 @@ class Channel:
     def send_text(self, text: bytes, limit: int, sender: Peer, ledger: Ledger) -> None:
         """Carry out one message of a connection with the channel in its URL."""
         receivers = self._receivers
-        if not (self._tracks or receivers.passing) and len(self._outstanding.readers) == len(receivers) > 1:
+        if not (self._tracks or receivers.passing) and len(self._forms.readers) == len(receivers) > 1:
             # Nobody needs it as JSON.
             self._fanout.send(receivers.choose(limit, sender), frames.text_frame(text))
             return
@@ -219,7 +220,7 @@ class Channel:
         if self._outstanding.has_acks:
             self.hand(message, peers)
         else:
-            self._outstanding.send(message, peers)
+            self._forms.send(message, peers)
 
     def _hand_now(self, message: Message, chosen: Sequence[Peer], ledger: Ledger) -> int | None:
         if message.key is None:
@@ -251,7 +252,7 @@ class Channel:
 
     def reads_texts(self, peer: Peer) -> bool:
         """See Front."""
-        return peer in self._outstanding.readers
+        return peer in self._forms.readers
 
     def wait_for_room(self) -> None:
         """See Front."""

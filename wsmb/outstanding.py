@@ -8,6 +8,7 @@ from wsmb import frames
 from wsmb.acks import Subscription
 from wsmb.deliveries import Delivery, Message
 from wsmb.fanout import Fanout
+from wsmb.forms import Forms
 from wsmb.frames import Bundle
 from wsmb.interfaces import Peer
 from wsmb.receiver import Receiver
@@ -28,8 +29,7 @@ class Outstanding:
         self._settled = settled
         self._receivers: dict[Peer, Receiver] = {}
         self._subscriptions: dict[Peer, Subscription] = {}
-        self.readers: set[Peer] = set()
-        """Who reads texts. (Not to be changed.)"""
+        self.forms = Forms(fanout)
         self._unsettled: dict[Delivery, None] = {}
         self.ids: set[int] = set()
         """The items of the store that are with a receiver, or will be given to one from memory."""
@@ -53,7 +53,7 @@ class Outstanding:
         peer = receiver.peer
         self._receivers[peer] = receiver
         if receiver.reads_texts:
-            self.readers.add(peer)
+            self.forms.join(peer)
         self._leave(peer)
         if subscription is not None:
             self._subscriptions[peer] = subscription
@@ -61,7 +61,7 @@ class Outstanding:
     def leave(self, peer: Peer) -> None:
         """`peer` receives no more; what it was sent stays outstanding."""
         self._receivers.pop(peer, None)
-        self.readers.discard(peer)
+        self.forms.leave(peer)
         self._leave(peer)
 
     def use_timeout(self, timeout_s: float) -> None:
@@ -93,11 +93,15 @@ class Outstanding:
             self.ids.update(message.ids)
         else:
             self.has_unstored = True
-        if message.texts is not None or (
-            self._subscriptions and not self._subscriptions.keys().isdisjoint(peers)
-        ):
+        if self._subscriptions and not self._subscriptions.keys().isdisjoint(peers):
             self._hand_singly(message, peers)
             return
+        payloads = None
+        if message.texts is not None:
+            payloads = self.forms.one_for_all(message, peers)
+            if payloads is None:
+                self._hand_singly(message, peers)
+                return
         run, bundle = self._run, self._run_bundle
         if (
             run is None
@@ -108,7 +112,11 @@ class Outstanding:
         ):
             run, bundle = self._begin_run(peers)
         run.add(message)
-        bundle.add(frames.text_frame(message.payload))
+        if payloads is None:
+            bundle.add(frames.text_frame(message.payload))
+        else:
+            for payload in payloads:
+                bundle.add(frames.text_frame(payload))
 
     def _begin_run(self, peers: Sequence[Peer]) -> tuple[Delivery, Bundle]:
         self._run = run = self._begin(peers)
@@ -122,24 +130,13 @@ class Outstanding:
         delivery = self._begin(peers)
         delivery.add(message)
         plain = [peer for peer in peers if peer not in self._subscriptions]
-        self.send(message, plain)
+        self.forms.send(message, plain)
         for peer in plain:
             self._receivers[peer].handed(delivery)
         for peer in peers:
             subscription = self._subscriptions.get(peer)
             if subscription is not None:
                 subscription.give(delivery)
-
-    def send(self, message: Message, peers: Sequence[Peer]) -> None:
-        """Send `message` to `peers`, each in the form that it reads, and follow it no further."""
-        readers: Sequence[Peer] = ()
-        if message.texts is not None:
-            readers = [peer for peer in peers if peer in self.readers]
-            for text in message.texts if readers else ():
-                self._fanout.send(readers, frames.text_frame(text))
-            peers = [peer for peer in peers if peer not in self.readers]
-        if peers:
-            self._fanout.send(peers, frames.text_frame(message.payload))
 
     def _begin(self, peers: Sequence[Peer]) -> Delivery:
         delivery = Delivery(len(peers), self._close, self._redeliver)

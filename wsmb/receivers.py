@@ -65,7 +65,7 @@ class Receivers:
 
     def _reorder(self, order: list[Peer]) -> None:
         self._order = order
-        self._others_than = None
+        self._others, self._others_than = (), None
 
     @property
     def any_to_stay(self) -> bool:

@@ -8,12 +8,22 @@ from typing import NamedTuple, get_args
 
 from tests.integration.broker_case import BrokerCase
 from tests.integration.broker_process import CHECKOUT
-from tests.integration.raw_client import BINARY, CLOSE, TEXT, RawClient, client_frame, command, opening
+from tests.integration.raw_client import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    RawClient,
+    client_frame,
+    command,
+    opening,
+)
 from wsmb import wire
 from wsmb.errors import CloseCode, Code
 
 DOCUMENT = (CHECKOUT / "docs" / "protocol.md").read_text()
-STEP = re.compile(r"([A-Z])([<>]) (.+)")
+STEP = re.compile(r"([A-Z])([<>?.]) ?(.*)")
 TIME_STAMP = re.compile(r'"time_stamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z"')
 LEFT_OUT = "…"
 GREETING = '{"command":"connect",'
@@ -47,7 +57,8 @@ CLOSED = {
 
 
 class Step(NamedTuple):
-    """One line of an example: what a connection sends (`>`) or gets (`<`)."""
+    """One line of an example: what a connection sends (`>`) or gets (`<`); the path and query that it opens
+    with (`?`), which are those of a channel in the URL; or its end (`.`)."""
 
     name: str
     direction: str
@@ -115,6 +126,39 @@ class Connection:
         return texts
 
 
+class TextConnection:
+    """A connection of an example with the channel in its URL."""
+
+    def __init__(self, client: RawClient) -> None:
+        self._client = client
+        self._inbox: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Send one frame."""
+        self._client.send_text(text.encode())
+        self._inbox += self.rest()
+
+    def hear(self) -> str:
+        """The next frame."""
+        return self._inbox.pop(0) if self._inbox else self._client.read_text().decode()
+
+    def rest(self) -> list[str]:
+        """What else has come."""
+        self._client.send(client_frame(b"", PING))
+        frames = [self._client.read_frame()]
+        while frames[-1] != (0x80 | PONG, b""):
+            frames.append(self._client.read_frame())
+        return [frame.payload.decode() for frame in frames[:-1]]
+
+    def is_done(self) -> bool:
+        """Whether nothing has come that nobody has heard."""
+        return not self._inbox + self.rest()
+
+    def close(self) -> None:
+        """End it."""
+        self._client.close()
+
+
 class ExampleTests(BrokerCase):
     def test_the_conversations(self) -> None:
         for example in examples():
@@ -123,10 +167,15 @@ class ExampleTests(BrokerCase):
     def converse(self, example: list[Step]) -> None:
         broker = self.broker(*blocks("ini"))
         greeted = {step.name for step in example if step.is_greeting}
-        connections: dict[str, Connection] = {}
+        connections: dict[str, Connection | TextConnection] = {}
         for step in example:
             name, direction, text = step
-            if name not in connections:
+            if direction == ".":
+                self.assertTrue(connections[name].is_done())
+                connections.pop(name).close()
+            elif direction == "?":
+                connections[name] = TextConnection(self.client(broker, opening(path=text)))
+            elif name not in connections:
                 # With the request, so that it is there before 100 ms are over.
                 first = client_frame(text.encode()) if direction == ">" else b""
                 client = self.client(broker, opening() + first)
@@ -158,8 +207,10 @@ class ExampleTests(BrokerCase):
     def test_every_command_and_every_kind_of_reply_has_an_example(self) -> None:
         said, heard, waiting = set(), set(), []
         for example in examples():
-            sent = [step.text for step in example if step.direction == ">"]
-            got = [step.text for step in example if step.direction == "<" and LEFT_OUT not in step.text]
+            texts = {step.name for step in example if step.direction == "?"}
+            steps = [step for step in example if step.name not in texts]
+            sent = [step.text for step in steps if step.direction == ">"]
+            got = [step.text for step in steps if step.direction == "<" and LEFT_OUT not in step.text]
             said |= {json.loads(text)["command"] for text in sent}
             heard |= {(json.loads(text)["command"], json.loads(text).get("response_code")) for text in got}
             waiting += [text for text in got if not text.startswith(GREETING) and text not in sent]
