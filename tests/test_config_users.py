@@ -22,7 +22,10 @@ class ChannelTests(ConfigCase):
             loaded.channels,
             (
                 ("sms", ChannelSettings(2, keep_data=KeepData.ALWAYS, limit=3, delay_send_s=0.01)),
-                ("a*", ChannelSettings(1, ReceiverChoice.OLDEST, limit=5, delay_send_s=0.02)),
+                (
+                    "a*",
+                    ChannelSettings(1, ReceiverChoice.OLDEST, limit=5, delay_send_s=0.02, text_receivers=1),
+                ),
                 ("*b c", server),
             ),
         )
@@ -31,6 +34,14 @@ class ChannelTests(ConfigCase):
         loaded = self.load("[channel sms]\nkeep_data=always", keep_data="false")
         self.assertIs(loaded.channel("sms").keep_data, KeepData.ALWAYS)
         self.assertIs(loaded.channel("x").keep_data, KeepData.NEVER)
+
+    def test_what_is_sent_with_the_channel_in_the_url_goes_by_the_channels_section_alone(self):
+        loaded = self.load(
+            "[server]\nnumber_of_receiver=2\n[channel all]\nlimit=3\n[channel same]\nnumber_of_receiver=2\n",
+            {"WSMB_NUMBER_OF_RECEIVER": "5"},
+        )
+        found = {name: loaded.channel(name).text_receivers for name in ("all", "same", "other")}
+        self.assertEqual(found, {"all": 0, "same": 2, "other": 0})
 
     def test_length_of_the_name(self):
         name = "ü" * 100
@@ -41,7 +52,7 @@ class ChannelTests(ConfigCase):
 
     def test_given_again(self):
         loaded = self.load("[channel a]\nlimit=2\n[channel a]\nnumber_of_receiver=3")
-        self.assertEqual(loaded.channels, (("a", ChannelSettings(3)),))
+        self.assertEqual(loaded.channels, (("a", ChannelSettings(3, text_receivers=3)),))
         self.assertIn("[channel a] (wsmb.ini line 3)", loaded.warnings[0].replace(self.etc + os.sep, ""))
 
 

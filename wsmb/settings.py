@@ -34,8 +34,6 @@ class ChannelSettings:
 
     number_of_receiver: int = 0
     """How many receivers get a frame that does not say so itself; 0 is every receiver."""
-    text_receivers: int = 0
-    """The same for what is sent with the channel in the URL: every receiver, if its section says nothing."""
     receiver_choice: ReceiverChoice = ReceiverChoice.ROUND_ROBIN
     keep_data: KeepData = KeepData.NEVER
     limit: int = 10
@@ -52,6 +50,8 @@ class ChannelSettings:
     """Seconds after which an item is not delivered any more; 0 is never."""
     expire_field: str = ""
     """The field of an item that holds the Unix time from which on it is not to be delivered."""
+    text_receivers: int = 0
+    """How many receivers get what is sent with the channel in the URL: all, if its section says nothing."""
     is_dead_letters: bool = False
     """Whether dead letters go here: each in a frame of its own, and not to other dead letters in turn."""
 

@@ -13,7 +13,25 @@ from tests.mutations import Case
 from wsmb.handshake import HEAD_END, REASONS, refusal
 from wsmb.settings import Limits
 
-REFUSALS = {refusal(status) for status in REASONS}
+EXPLANATIONS = (
+    "topic and channel are both given; give one of them",
+    "role is not receiver; give role=receiver, or no role",
+    "role is given twice",
+    *(
+        f"{key} {what}"
+        for key in ("topic", "channel")
+        for what in (
+            "is given twice",
+            "is empty",
+            "is not UTF-8",
+            "is not percent-encoded; a % is written as %25",
+            "has more than 100 characters",
+        )
+    ),
+)
+REFUSALS = {refusal(status) for status in REASONS} | {
+    refusal(400, explanation=explanation) for explanation in EXPLANATIONS
+}
 ACCEPTED = re.compile(
     rb"HTTP/1\.1 101 Switching Protocols\r\nServer: wsmb\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
     rb"(?:Sec-WebSocket-Protocol: wsmb\r\n)?Sec-WebSocket-Accept: [A-Za-z0-9+/]{27}=\r\n\r\n"
