@@ -29,6 +29,7 @@ EXPLANATIONS = (
         )
     ),
 )
+OPENINGS = (opening(), opening(path="/?topic=mutated"))
 REFUSALS = {refusal(status) for status in REASONS} | {
     refusal(400, explanation=explanation) for explanation in EXPLANATIONS
 }
@@ -63,7 +64,7 @@ def play_request(connection: socket.socket, request: bytes) -> Callable[[], byte
 def play_frames(connection: socket.socket, stream: bytes, number: int) -> Callable[[], bytes]:
     """Open, send `stream`, leave in a way that depends on `number`; returns what reads all that came."""
     head = bytearray()
-    while not head.endswith(HEAD_END):
+    while HEAD_END not in head:  # behind which others' texts may have come already
         data = _receive(connection)
         if not data:
             raise AssertionError(f"a good request was refused: {bytes(head)!r}")
@@ -94,10 +95,11 @@ def requests(port: int, cases: Sequence[Case]) -> list[bytes]:
 
 
 def streams(port: int, cases: Sequence[Case]) -> None:
-    """Send these streams of frames on connections of their own, which are all open at the same time."""
+    """Send these streams of frames on connections of their own, which are all open at the same time: one
+    half of them with the channel in their URL."""
     connections = [_connection(port) for _ in cases]
-    for connection in connections:
-        connection.sendall(opening())
+    for number, connection in enumerate(connections):
+        connection.sendall(OPENINGS[number % len(OPENINGS)])
     reads = [
         play_frames(connection, case.data, number)
         for number, (connection, case) in enumerate(zip(connections, cases, strict=True))
