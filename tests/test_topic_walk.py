@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_topics import TextClient
+from tests.test_channel_settings import ChangingBench
 from tests.test_proof import Bench, Client
 from wsmb.settings import KeepData
 from wsmb.topic_session import QUIET_BEATS
@@ -110,10 +111,18 @@ class Walk:
 
 
 class PropertyTests(SynchronousTestCase):
-    @given(STEPS, st.sampled_from([KeepData.OFFLINE, KeepData.ALWAYS]), st.booleans())
+    @given(
+        STEPS,
+        st.sampled_from([KeepData.OFFLINE, KeepData.ALWAYS]),
+        st.booleans(),
+        st.integers(0, 1),
+        st.sampled_from([1, 2, 1_000]),
+    )
     @hypothesis_settings(deadline=None, max_examples=300)
-    def test_what_is_kept_is_not_lost(self, steps: list[Any], keep_data: KeepData, texts_last: bool) -> None:
-        bench = Bench(keep_data=keep_data)
+    def test_what_is_kept_is_not_lost(
+        self, steps: list[Any], keep_data: KeepData, texts_last: bool, limit: int, most_frames: int
+    ) -> None:
+        bench = Bench(keep_data=keep_data, text_receivers=limit, max_outstanding_frames=most_frames)
         walk = Walk(bench)
         for step in steps:
             walk.take(step)
@@ -147,6 +156,28 @@ class PropertyTests(SynchronousTestCase):
             self.assertNotIn(number, [sender for sender, _ in got], "one's own")
             self.assert_in_order(got)
         bench.beats(QUIET_BEATS)
+        self.assert_nothing_left(bench)
+
+    @given(STEPS, STEPS, st.permutations(list(KeepData)))
+    @hypothesis_settings(deadline=None, max_examples=200)
+    def test_what_is_kept_may_change(
+        self, first: list[Any], second: list[Any], kinds: list[KeepData]
+    ) -> None:
+        bench = ChangingBench(keep_data=kinds[0])
+        walk = Walk(bench)
+        for steps, keep_data in ((first, kinds[1]), (second, kinds[2])):
+            for step in steps:
+                walk.take(step)
+            bench.change(keep_data=keep_data)
+        walk.end_all()
+        bench.change(keep_data=KeepData.OFFLINE)
+        last = TextClient(bench.broker)
+        for _ in range(3 * len(walk.sent) + QUIET_BEATS):
+            bench.beats(3)
+            last.pong()
+        self.assertEqual(bench.store.rows, {})
+        last.end()
+        bench.settle()
         self.assert_nothing_left(bench)
 
     def assert_in_order(self, got: list[list[int]]) -> None:
