@@ -179,6 +179,16 @@ class KeptTests(TopicCase):
         self.assertEqual(client.take(), [b"kept"])
         self.assertEqual(self.listener(bench).take(), [b"Connected"])
 
+    def test_a_publisher_alone_does_not_make_the_database_read(self) -> None:
+        for keep_data in (OFFLINE, ALWAYS):
+            bench = self.bench(keep_data)
+            client = self.text_client(bench)
+            client.send("on")
+            bench.store.step()
+            self.assertFalse(bench.store.is_busy)
+            client.end()
+            self.assertFalse(bench.store.is_busy)
+
     def test_its_own_message_keeps_it_from_nothing(self) -> None:
         bench = self.bench(OFFLINE)
         client = self.text_client(bench)

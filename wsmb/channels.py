@@ -173,7 +173,7 @@ class Channel:
             if chosen:
                 return self._hand_now(message, chosen, ledger)
         self._held.put(message, ledger.begin(cost_bytes(payload)))
-        if self._receivers.passing:
+        if self._held and self._receivers.passing:
             self._backlog.look()  # if nothing waits, this need not wait either
         return None
 
