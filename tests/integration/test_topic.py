@@ -19,57 +19,60 @@ SETTINGS = f"[server]\nallowed_origins = {family.SITE}\n[channel kept]\nkeep_dat
 class FamilyTests(CommandCase):
     """Eight kinds of clients at once on one channel."""
 
-    channel = "sms"
-
-    def ours(self, broker: BrokerProcess) -> dict[str, Member]:
+    def ours(self, broker: BrokerProcess, channel: str) -> dict[str, Any]:
         """Our own clients, receiving on the channel."""
-        process = self.started(broker.port, "receive", self.channel)
+        process = self.started(broker.port, "receive", channel)
 
         def has_printed() -> bool:
-            family.publish(broker, self.channel, b"0", b"0")
+            family.publish(broker, channel, b"0", b"0")
             return bool(select.select([process.stdout], [], [], 0.2)[0])
 
         poll(has_printed, "wsmb receive")  # which does not tell since when it receives
-        family.publish(broker, self.channel, b"1", b"1")
+        family.publish(broker, channel, b"1", b"1")
         while process.stdout.readline() == "0\n":
             pass
-        return {"wsmb receive": CommandLine(process), "a browser": InBrowser(broker, self.channel)}
+        return {"wsmb receive": CommandLine(process), "a browser": InBrowser(broker, channel)}
 
     def test_each_gets_what_it_should(self) -> None:
         broker = self.broker(SETTINGS)
+        for channel in ("sms", "kept"):
+            self.each_gets_what_it_should(broker, channel)
+
+    def each_gets_what_it_should(self, broker: BrokerProcess, channel: str) -> None:
         members = {
-            **self.ours(broker),
-            "PHP": PhpReceiver(broker, self.channel),
-            "WSClient": family.ws_client(broker, self.channel),
-            "Java": family.java_client(broker, self.channel),
+            **self.ours(broker, channel),
+            "PHP": PhpReceiver(broker, channel),
+            "WSClient": family.ws_client(broker, channel),
+            "Java": family.java_client(broker, channel),
         }
-        esp32 = Esp32(broker, self.channel)
+        esp32 = Esp32(broker, channel)
         self.assert_heard(members, esp32.greeting)
         members["ESP32"] = esp32
-        for name, send in self.senders(broker, members).items():
-            reader = CallbackReader(broker, self.channel)
+        for name, send in self.senders(broker, channel, members).items():
+            reader = CallbackReader(broker, channel)
             esp32.ping()
             sent = send()
             self.assert_heard({**members, "a callback reader": reader}, sent, but=name)
         self.assertEqual(esp32.pongs, esp32.pinged - 1)  # it has not read on since it spoke last
 
-    def senders(self, broker: BrokerProcess, members: dict[str, Any]) -> dict[str, Callable[[], Sent]]:
+    def senders(
+        self, broker: BrokerProcess, channel: str, members: dict[str, Any]
+    ) -> dict[str, Callable[[], Sent]]:
         """What each says; the ESP32 last."""
-        channel = self.channel
         return {
             "PHP's sender": lambda: family.php_send(broker, channel, {"receiver": "0812", "message": "é/"}),
             "WSClient": lambda: members["WSClient"].send({"a": [1]}),
             "Java": lambda: members["Java"].send("from Java"),
             "a browser": lambda: members["a browser"].send({"n": 1}),
-            "wsmb send": lambda: self.from_the_command_line(broker),
+            "wsmb send": lambda: self.from_the_command_line(broker, channel),
             "a publisher": lambda: family.publish(broker, channel, b"on", b'"on"'),
             "one in PHP": lambda: family.publish_binary(broker, channel, b' {"a" : 1}\n', b'{"a" : 1}'),
             "ESP32": lambda: members["ESP32"].send('{"°C": 21.5}'.encode(), '{"°C": 21.5}'.encode()),
         }
 
-    def from_the_command_line(self, broker: BrokerProcess) -> Sent:
-        spy = family.ws_client(broker, self.channel)
-        self.assert_sent(broker, self.channel, '{"from": "a shell"}')
+    def from_the_command_line(self, broker: BrokerProcess, channel: str) -> Sent:
+        spy = family.ws_client(broker, channel)
+        self.assert_sent(broker, channel, '{"from": "a shell"}')
         frame = spy.client.read_text()
         spy.close()
         self.assertEqual(json.loads(frame)["data"], [{"from": "a shell"}])
