@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration.hostile_player import REFUSALS
 from tests.mutations import MUTATIONS, SEED, Case, corpus, mutations
 from tests.support import parse_frames
 from tests.support_protocol import Connection, World, basic, client_frame
 from wsmb.errors import Code
-from wsmb.handshake import HEAD_END, REASONS, refusal
+from wsmb.handshake import HEAD_END
 from wsmb.log_bounds import line_of
 from wsmb.settings import ChannelSettings, KeepData, Limits
 
@@ -28,7 +29,6 @@ CLOSE = client_frame((1000).to_bytes(2, "big"), 8)
 LONG_AFTER_S = 700
 """Longer than message ids are remembered, and all else that goes by time."""
 NO_THROTTLE = Limits(max_failures=10**6, max_failures_per_address=10**6, max_failures_per_user=10**6)
-REFUSALS = {refusal(status) for status in REASONS}
 TEXTS = "|".join(re.escape(code.text) for code in Code)
 DETAILS = (
     r"not UTF-8|not JSON|unknown command, or a field missing or wrong|nested deeper than \d+"
