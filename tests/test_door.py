@@ -37,6 +37,35 @@ class DoorTests(SynchronousTestCase):
         visits[0].enters("qa")
         self.assertIsNone(Visit(door).is_from("2001:db8::9"))
 
+    def test_who_waits_for_its_password_to_be_checked_is_no_handshake(self) -> None:
+        door = Door(Limits(max_handshakes=1, max_handshakes_per_address=1))
+        waiting = [self.waiting(door) for _ in range(3)]
+        self.assertEqual((door.handshakes, door.waiting, door.sockets), (0, 3, 3))
+        waiting[0].is_checked()
+        self.assertIsNone(waiting[0].enters("qa"))
+        waiting[1].ends()
+        self.assertEqual((door.waiting, door.sockets, door.handshakes_of), (1, 2, {}))
+
+    def waiting(self, door: Door) -> Visit:
+        visit = Visit(door)
+        self.assertIsNone(visit.knocks() or visit.is_from("192.0.2.1"))
+        visit.waits()
+        return visit
+
+    def test_who_has_waited_in_vain_and_stays_is_one_again(self) -> None:
+        door = Door(Limits(max_handshakes=1, max_handshakes_per_address=1))
+        refused = self.waiting(door)
+        refused.is_checked()
+        late = Visit(door)
+        self.assertEqual((late.knocks(), late.is_from("192.0.2.1")), (FULL, TOO_MANY))
+        self.assertEqual((door.handshakes, door.waiting), (2, 0))
+
+    def test_sockets_of_those_who_wait_count(self) -> None:
+        door = Door(Limits())
+        door.most_files = 2
+        self.waiting(door), self.waiting(door)
+        self.assertEqual(Visit(door).knocks(), FULL)
+
     def test_of_which_address_may_turn_out_twice(self) -> None:
         door = Door(Limits(max_handshakes_per_address=1))
         visit = Visit(door)
@@ -99,18 +128,22 @@ class DoorTests(SynchronousTestCase):
         first.ends()
         self.inside(door)
 
-    @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abc"), st.sampled_from("xy"))))
+    @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc"), st.sampled_from("xy"))))
     def test_when_all_have_gone_nothing_is_left(self, ways: list[tuple[int, str, str]]) -> None:
         door = Door(Limits(max_connections=3, max_handshakes=4, max_connections_per_user=2))
         visits = []
         for steps, address, user in ways:
             visit = Visit(door)
             visits.append(visit)
-            for step in (visit.knocks, lambda v=visit, a=address: v.is_from(a))[:steps]:
+            for step in (
+                visit.knocks,
+                lambda v=visit, a=address: v.is_from(a),
+                visit.waits,
+                visit.is_checked,
+                lambda v=visit, u=user: v.enters(u),
+            )[:steps]:
                 step()
-            if steps == 3:
-                visit.enters(user)
         for visit in visits:
             visit.ends()
-        self.assertEqual((door.handshakes, door.connections), (0, 0))
+        self.assertEqual((door.handshakes, door.waiting, door.connections), (0, 0, 0))
         self.assertEqual((door.handshakes_of, door.connections_of, door.connections_as), ({}, {}, {}))

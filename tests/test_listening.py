@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_tls import Authority
 from wsmb.errors import SettingError
-from wsmb.listening import TlsEndpoint, clear_text_warning, endpoint, in_the_clear
+from wsmb.listening import MOST_ACCEPTS, TlsEndpoint, accept_few, clear_text_warning, endpoint, in_the_clear
 from wsmb.settings import Settings
 
 
@@ -65,6 +65,29 @@ class EndpointTests(SynchronousTestCase):
         """twistd may change its folder before it listens."""
         self.assertEqual(self.listens("unix:a/sock")[0], os.path.abspath("a/sock"))
         self.assertEqual(self.listens("unix:/run/sock")[0], "/run/sock")
+
+
+class Port:
+    """As Twisted's: how many it takes in a turn depends on how many came in the last one."""
+
+    def __init__(self) -> None:
+        self.numberAccepts = 100
+        self.takes: list[int] = []
+
+    def doRead(self) -> None:
+        self.takes.append(self.numberAccepts)
+        self.numberAccepts += 20
+
+
+class AcceptTests(SynchronousTestCase):
+    def test_few_in_a_turn_however_many_come(self) -> None:
+        port = Port()
+        self.assertIs(accept_few(port), port)
+        for _ in range(3):
+            port.doRead()
+        port.numberAccepts = 1
+        port.doRead()
+        self.assertEqual(port.takes, [MOST_ACCEPTS] * 3 + [1])
 
 
 class TlsEndpointTests(SynchronousTestCase):

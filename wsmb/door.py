@@ -21,7 +21,7 @@ class Door:
         self.most_files: int | None = None
         """How many connections there are file descriptors for, if that is known."""
         self.use(limits)
-        self.connections = self.handshakes = 0
+        self.connections = self.handshakes = self.waiting = 0
         self.handshakes_of: Counter[str] = Counter()
         self.connections_of: Counter[str] = Counter()
         self.connections_as: Counter[str] = Counter()
@@ -37,27 +37,32 @@ class Door:
         return wanted if self.most_files is None else min(wanted, self.most_files)
 
     @property
+    def sockets(self) -> int:
+        """All TCP connections."""
+        return self.handshakes + self.waiting + self.connections
+
+    @property
     def is_overrun(self) -> bool:
         """Whether there is not even room for a connection that is told so."""
-        return self.handshakes + self.connections >= self.max_sockets + SPARE_SOCKETS
+        return self.sockets >= self.max_sockets + SPARE_SOCKETS
 
 
 class Visit:
     """One TCP connection, from its beginning (when this is made) to its end."""
 
-    __slots__ = ("_door", "_is_in", "_site", "_user")
+    __slots__ = ("_door", "_is_in", "_is_waiting", "_site", "_user")
 
     def __init__(self, door: Door) -> None:
         self._door = door
         self._site = self._user = ""
-        self._is_in = False
+        self._is_in = self._is_waiting = False
         door.handshakes += 1
 
     def knocks(self) -> Refusal | None:
         """Why there is no room to read its request; None if there is."""
         door = self._door
         is_full = door.handshakes > door.limits.max_handshakes
-        return _FULL if is_full or door.handshakes + door.connections > door.max_sockets else None
+        return _FULL if is_full or door.sockets > door.max_sockets else None
 
     def is_from(self, address: str) -> Refusal | None:
         """It has turned out where it comes from."""
@@ -76,6 +81,24 @@ class Visit:
         most = door.limits.max_connections_per_address
         return _TOO_MANY if door.connections_of[self._site] >= most else None
 
+    def waits(self) -> None:
+        """Its request is complete, and waits for its password to be checked: it is not the slow one now.
+
+        A thousand clients of one address that come back at once are no abuse; how many passwords may
+        wait is the Guard's to say.
+        """
+        self._leave_handshake()
+        self._is_waiting = True
+        self._door.waiting += 1
+
+    def is_checked(self) -> None:
+        """The password has been checked: what is left to do is up to the client again."""
+        if self._is_waiting:
+            self._is_waiting = False
+            self._door.waiting -= 1
+            self._door.handshakes += 1
+            self._door.handshakes_of[self._site] += 1
+
     def enters(self, user: str) -> Refusal | None:
         """It has turned out to be `user`, who is in now, unless the answer is a Refusal."""
         door = self._door
@@ -92,6 +115,7 @@ class Visit:
 
     def ends(self) -> None:
         """The TCP connection has ended. To be called once."""
+        self.is_checked()
         if not self._is_in:
             self._leave_handshake()
             return

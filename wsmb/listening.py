@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 BACKLOG = 1_024
 """50 is Twisted's own; when all clients reconnect at once, the others would wait a second, or, where a proxy
 connects to a Unix socket, be told 502."""
+MOST_ACCEPTS = 25
+"""Connections that a port takes in one turn of the reactor, in which it reads what the last ones have sent.
+Twisted takes 20 more each turn: requests that are there already would look like those of slow clients, of
+whom an address may not have many, and everybody else would wait for all of them."""
 _TLS_KEYS = {"privateKey", "certKey", "extraCertChain", "interface", "backlog"}
 
 
@@ -77,6 +81,18 @@ class TlsEndpoint:
         certificates: Any = self.certificates  # zope's interfaces are not mypy's
         port: Deferred[Any] = self._tcp.listen(TlsFactory(certificates, False, factory, self._clock))
         return port
+
+
+def accept_few(port: Any) -> Any:
+    """Have a listening port of Twisted's take MOST_ACCEPTS connections a turn at most; returns it."""
+    accept = port.doRead
+
+    def accept_some() -> None:
+        port.numberAccepts = min(port.numberAccepts, MOST_ACCEPTS)
+        accept()
+
+    port.doRead = accept_some
+    return port
 
 
 def _arguments(text: str) -> tuple[list[str], dict[str, str]]:

@@ -180,6 +180,7 @@ class OpeningProtocol(WebSocketServerProtocol):
         # A check may have to wait for others; from here on the client is not the slow one.
         self.openHandshakeTimeoutCall.cancel()
         self.openHandshakeTimeoutCall = None
+        self._visit.waits()
         user, password = credentials
         answer: Deferred[str | None] = Deferred()
         self.is_checking = True
@@ -187,6 +188,7 @@ class OpeningProtocol(WebSocketServerProtocol):
         def checked(refusal: Refusal | None) -> None:
             self.is_checking = False
             self._forget_check = None
+            self._visit.is_checked()
             try:
                 self._enter(user, BUSY if self.factory.stopping else refusal)
             except ConnectionDeny as denial:

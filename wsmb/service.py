@@ -166,7 +166,8 @@ class BrokerService(service.Service):
     def _listen(self, text: str, endpoint: Any) -> None:
         failures: list[Failure] = []
         # Endpoints bind at once: a failure is there when this returns.
-        endpoint.listen(self._factory).addCallbacks(self._ports.append, failures.append)
+        ports = endpoint.listen(self._factory).addCallback(listening.accept_few)
+        ports.addCallbacks(self._ports.append, failures.append)
         if failures:
             place = self._settings.listen_place
             raise SettingError(f"listen = {text} ({place}): {listening.reason(failures[0])}")
