@@ -15,7 +15,8 @@ from tests.support_auth import (
     write_file,
 )
 from wsmb import htpasswd
-from wsmb.auth import THREADS, Authenticator
+from wsmb.auth import Authenticator
+from wsmb.cores import PASSWORDS_AT_ONCE
 from wsmb.user_files import UserFiles
 
 SHA1 = "{SHA}/vNB+F2HQ559kaLUZbmHHvZrXpg="  # of RIGHT
@@ -59,7 +60,7 @@ class Threads(TestCase):
             self.assertEqual(answers, [True] * 9 + [False])
             self.assertEqual(answered_in, {threading.get_ident()})
             self.assertNotIn(threading.get_ident(), self.threads)
-            self.assertLessEqual(len(self.threads), THREADS)
+            self.assertLessEqual(len(self.threads), PASSWORDS_AT_ONCE)
 
         users = [f"user{n}" for n in range(8)] + ["sha", "nobody"]
         return gatherResults([check(user) for user in users]).addCallback(answered)

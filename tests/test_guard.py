@@ -163,6 +163,26 @@ class QueueTests(GuardCase):
             self.assertEqual(answers, [])
         self.assertEqual(self.ask(), [Refusal(429, 20)])
 
+    def test_who_waits_with_the_same_password_comes_in_with_the_first(self) -> None:
+        self.guard = Guard(self.checker, Throttle(LIMITS), self.clock.seconds, at_once=1)
+        first = self.ask(password=b"right")
+        other = self.ask("other")
+        alike = self.ask(password=b"right", address="b")
+        gone = self.ask(password=b"right", address="c")
+        self.forget()
+        self.checker.step()
+        self.assertEqual((first, other, alike, gone), ([None], [], [None], []))
+        self.checker.work()
+        self.assertEqual((self.checker.asked, other), (["qa", "other"], [WRONG_PASSWORD]))
+
+    def test_a_wrong_one_is_looked_at_again(self) -> None:
+        self.guard = Guard(self.checker, Throttle(LIMITS), self.clock.seconds, at_once=1)
+        answers = [self.ask(address=address) for address in "abc"]
+        self.checker.step()
+        self.assertEqual(answers, [[WRONG_PASSWORD], [], []])
+        self.checker.work()
+        self.assertEqual(len(self.checker.asked), 3)
+
     def test_a_thousand_with_the_same_password_are_one_check(self) -> None:
         self.guard = Guard(self.checker, Throttle(LIMITS), self.clock.seconds, at_once=1)
         answers = [self.ask(password=b"right") for _ in range(500)]
@@ -207,4 +227,8 @@ class LogTests(GuardCase):
 
     def test_no_password_is_shown(self) -> None:
         self.answer(password=b"wr0ng-w0rd")
+        for _ in range(self.max_waiting + 4):
+            self.ask(password=b"wr0ng-w0rd")
+        self.forget()
+        self.checker.work()
         self.assertNotIn("wr0ng-w0rd", f"{self.logged()}{vars(self.guard)}")

@@ -32,7 +32,7 @@ LAYERS = (
     {"proxy_header", "rates", "throttle", "topic_query"},
     {"interfaces", "settings"},
     {"access"},
-    {"addresses", "errors", "fair_queue", "frames", "lean", "log_bounds", "open_files", "stamps"},
+    {"addresses", "cores", "errors", "fair_queue", "frames", "lean", "log_bounds", "open_files", "stamps"},
 )
 PURE = {
     "errors",

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from wsmb import htpasswd
+from wsmb.cores import PASSWORDS_AT_ONCE
 from wsmb.errors import SettingError
 from wsmb.htpasswd import MAX_PASSWORD_BYTES, Users
 from wsmb.interfaces import PasswordChecker
@@ -23,7 +24,6 @@ from wsmb.user_files import Reading, UserFiles
 
 LOOK_INTERVAL_S = 1.0
 """Shortest time between two looks whether a file has changed."""
-THREADS = 2
 MAX_SUCCESSES = 10_000
 """Most credentials that are remembered as right, at about 150 bytes each."""
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2}) *", re.IGNORECASE | re.ASCII)
@@ -94,7 +94,7 @@ class Authenticator(PasswordChecker):
         self._files = files
         self._reactor = reactor
         self._now = now
-        self._pool = pool or ThreadPool(0, THREADS, name="wsmb-auth")
+        self._pool = pool or ThreadPool(0, PASSWORDS_AT_ONCE, name="wsmb-auth")
         self._verify = verify
         self._max_successes = max_successes
         self._under_way: dict[bytes, _Verification] = {}

@@ -11,14 +11,13 @@ from urllib.parse import quote
 from twisted.logger import Logger
 
 from wsmb.addresses import site
+from wsmb.cores import PASSWORDS_AT_ONCE
 from wsmb.fair_queue import FairQueue
 from wsmb.handshake import Refusal
 from wsmb.interfaces import PasswordChecker
 from wsmb.throttle import Throttle
 
-AT_ONCE = 2
-"""Checks that run at a time; as many as there are threads for them."""
-MAX_WAITING = 500
+MAX_WAITING = 2_000
 MAX_TOLD_ADDRESSES = 1_000
 """Addresses with a line of their own in the log, in a minute."""
 MAX_SHOWN_USER = 100
@@ -40,6 +39,11 @@ class _Check:
     password: bytes = field(repr=False)
     done: Answer | None
 
+    @property
+    def key(self) -> tuple[str, bytes]:
+        """What is to be checked, whoever asks."""
+        return self.user, self.password
+
     def answer(self, refusal: Refusal | None) -> None:
         done, self.done = self.done, None
         if done is not None:
@@ -60,7 +64,8 @@ class Guard:
 
     A password that was right before is right at once, whoever else fails. Where too many have failed
     (see Throttle), passwords are not looked at. All others wait for their turn, in which addresses
-    alternate; when too many wait, the address with most of them gives way.
+    alternate, or until the same password has turned out to be right for another one; when too many
+    wait, the address with most of them gives way.
     """
 
     def __init__(
@@ -69,7 +74,7 @@ class Guard:
         throttle: Throttle,
         now: Callable[[], float],
         *,
-        at_once: int = AT_ONCE,
+        at_once: int = PASSWORDS_AT_ONCE,
         max_waiting: int = MAX_WAITING,
         max_told: int = MAX_TOLD_ADDRESSES,
     ) -> None:
@@ -81,6 +86,7 @@ class Guard:
         self._max_waiting = max_waiting
         self._max_told = max_told
         self._queue: FairQueue[_Check] = FairQueue()
+        self._alike: dict[tuple[str, bytes], dict[_Check, None]] = {}  # those in the queue, by password
         self._running = 0
         self._is_going_on = False
         self._failed: dict[str, _Failed] = {}
@@ -93,14 +99,24 @@ class Guard:
             check.answer(None)
         elif not self._is_throttled(check):
             self._queue.put(check.place, check)
+            self._alike.setdefault(check.key, {})[check] = None
             if len(self._queue) > self._max_waiting:
-                self._queue.take_last_of_longest().answer(BUSY)
+                self._taken(self._queue.take_last_of_longest()).answer(BUSY)
             self._go_on()
         return lambda: self._forget(check)
 
     def _forget(self, check: _Check) -> None:
         check.done = None
         self._queue.remove(check.place, check)
+        self._taken(check)
+
+    def _taken(self, check: _Check) -> _Check:
+        """It is not in the queue any more; returns it."""
+        alike = self._alike.get(check.key, {})
+        alike.pop(check, None)
+        if not alike:
+            self._alike.pop(check.key, None)
+        return check
 
     def _is_throttled(self, check: _Check) -> bool:
         wait_s = self.throttle.wait_s(check.place, check.user, self._now())
@@ -119,6 +135,7 @@ class Guard:
                 check = self._queue.take()
                 if check is None:
                     return
+                self._taken(check)
                 # Others from there may have failed while this one waited.
                 if self._checker.remembers(check.user, check.password) or not self._is_throttled(check):
                     self._running += 1
@@ -132,6 +149,9 @@ class Guard:
             self.throttle.failed(check.place, check.user, self._now())
             self._note(check)
         check.answer(None if is_right else Refusal(401))
+        for alike in self._alike.pop(check.key, ()) if is_right else ():
+            self._queue.remove(alike.place, alike)
+            alike.answer(None)
         self._go_on()
 
     def _note(self, check: _Check) -> None:
