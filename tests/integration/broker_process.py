@@ -193,13 +193,18 @@ class BrokerProcess:
             raise ValueError("it does not run")
         return Path(f"/proc/{self._process.pid}")
 
+    @property
+    def process_id(self) -> int:
+        """While it runs."""
+        return int(self._proc().name)
+
     def open_files(self) -> list[str]:
         """The numbers of its file descriptors."""
         return os.listdir(self._proc() / "fd")
 
     def limit_open_files(self, number: int) -> None:
         """Let it have no file descriptors from `number` on."""
-        process_id = int(self._proc().name)
+        process_id = self.process_id
         _, hard = resource.prlimit(process_id, resource.RLIMIT_NOFILE)
         resource.prlimit(process_id, resource.RLIMIT_NOFILE, (number, hard))
 

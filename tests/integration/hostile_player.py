@@ -5,14 +5,30 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 
+from tests.integration.broker_process import BrokerProcess
 from tests.integration.raw_client import CLOSE, client_frame, connect, opening
-from tests.mutations import Case
+from tests.mutations import Case, mutations
 from wsmb.handshake import HEAD_END, REASONS, refusal
 from wsmb.settings import Limits
 
+AT_ONCE = 25
+SETTINGS = """
+[server]
+keep_data = false
+max_buffer_bytes = 1048576
+[limits]
+max_failures = 10000
+max_failures_per_address = 10000
+max_failures_per_user = 10000
+max_control_frames_per_second = 1000000
+[channel kept]
+keep_data = true
+"""
+"""Of a broker that is to look at all that is played against it."""
 EXPLANATIONS = (
     "topic and channel are both given; give one of them",
     "role is not receiver; give role=receiver, or no role",
@@ -115,6 +131,45 @@ def explain(request: bytes, answer: bytes) -> str | None:
     if answer in REFUSALS or (ACCEPTED.fullmatch(answer) and b"\r\n" in request):
         return None
     return f"an unknown answer: {answer[:500]!r}"
+
+
+class Player:
+    """Plays mutations of the corpus against a broker; AssertionError says what went wrong, and when."""
+
+    def __init__(self, broker: BrokerProcess) -> None:
+        self._broker = broker
+        self._log_read = 0
+
+    def play(self, count: int, seed: str) -> None:
+        """`count` mutations, a third of each kind."""
+        for batch in _batches(mutations("requests", count // 3, seed)):
+            for case, answer in zip(batch, requests(self._broker.port, batch), strict=True):
+                wrong = explain(case.data, answer)
+                if wrong:
+                    raise AssertionError(f"{case.name}: {wrong}")
+            self._check_log(batch)
+        for kind in (mutations("frames", count // 3, seed), _framed(mutations("commands", count // 3, seed))):
+            for batch in _batches(kind):
+                streams(self._broker.port, batch)
+                self._check_log(batch)
+
+    def _check_log(self, batch: Sequence[Case]) -> None:
+        """No traceback, and nothing that a terminal would obey, since the last look."""
+        with (self._broker.folder / "log").open("rb") as log:
+            log.seek(self._log_read)
+            told = log.read()
+            self._log_read = log.tell()
+        if re.search(rb"Traceback|#error|#critical|Unhandled|[^\n -~]", told):
+            raise AssertionError(f"after one of {[case.name for case in batch]}:\n{told[-3_000:]!r}")
+
+
+def _batches(cases: Iterator[Case]) -> Iterator[list[Case]]:
+    while batch := list(islice(cases, AT_ONCE)):
+        yield batch
+
+
+def _framed(cases: Iterator[Case]) -> Iterator[Case]:
+    return (Case(name, client_frame(data)) for name, data in cases)
 
 
 def _connection(port: int) -> socket.socket:
