@@ -1,0 +1,1 @@
+"""Whether abuse costs the abuser, and not the others (`make bench-abuse`)."""

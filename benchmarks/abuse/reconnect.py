@@ -1,0 +1,87 @@
+"""A thousand clients that all come back at once after a restart, when no password is in the cache.
+
+The broker and its two hashing threads may use all cores, as they do elsewhere; the clients, which only
+wait, need little of them. All users have one password and one hash of bcrypt with cost 10: the broker keeps
+what it has found right by user, so that it checks each user's password all the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+from benchmarks.abuse.crowd import Crowd, Guest
+from benchmarks.abuse.findings import Findings
+from benchmarks.servers import allow_many_files
+from tests.integration.broker_process import PASSWORD, BrokerProcess
+from tests.integration.raw_client import basic, opening
+from wsmb.htpasswd import bcrypt_hash
+
+CLIENTS = 1_000
+COST = 10
+WANTED_S = 10.0
+LIMIT_S = 100.0
+CASES = ((1, 1), (1, CLIENTS), (100, 1), (100, CLIENTS), (CLIENTS, 1), (CLIENTS, CLIENTS))
+"""Of how many users they are, and from how many addresses they come."""
+MOST_USERS_IN_TIME = 100
+"""For as many users the claim is made on two cores: more passwords take longer to hash, whatever we do."""
+
+
+def users_text(count: int) -> str:
+    """The password file."""
+    password_hash = bcrypt_hash(PASSWORD.encode(), COST)
+    return "".join(f"user{number}:{password_hash}\n" for number in range(count))
+
+
+def guests(users: int, addresses: int) -> list[Guest]:
+    """Who comes."""
+    requests = [opening(authorization=basic(f"user{number}")) for number in range(users)]
+    places = [f"127.1.{number // 250}.{1 + number % 250}" for number in range(addresses)]
+    return [Guest(places[number % addresses], requests[number % users]) for number in range(CLIENTS)]
+
+
+def measure(folder: Path) -> Findings:
+    """Each of CASES on the same broker, which is restarted in between."""
+    allow_many_files()
+    found = Findings(
+        (
+            "users",
+            "addresses",
+            "half are back, s",
+            "all are back, s",
+            "in",
+            "turned away with",
+            "first time, s",
+        )
+    )
+    for users, addresses in CASES:
+        own = folder / f"{users}-{addresses}"
+        own.mkdir()
+        broker = BrokerProcess(own)
+        (own / "users").write_text(users_text(users))
+        broker.start()
+        try:
+            _restart(broker, users, addresses, found)
+        finally:
+            broker.kill9()
+    return found
+
+
+def _restart(broker: BrokerProcess, users: int, addresses: int, found: Findings) -> None:
+    crowd = Crowd(broker.port, guests(users, addresses))
+    first = crowd.arrive(LIMIT_S)
+    broker.stop()
+    crowd.leave()
+    broker.start()
+    arrival = crowd.arrive(LIMIT_S)
+    crowd.leave()
+    back_s = arrival.back_s or [LIMIT_S]
+    told = ", ".join(f"{count} {why}" for why, count in sorted(arrival.answers.items())) or "none"
+    is_all = len(arrival.back_s) == CLIENTS
+    last_s = back_s[-1] if is_all else "never"
+    found.row(users, addresses, median(back_s), last_s, len(arrival.back_s), told, first.back_s[-1])
+    who = f"{CLIENTS:,} clients of {users:,} users from {addresses:,} addresses"
+    found.claim(f"{who}: all are back", is_all)
+    found.claim(f"{who}: none is turned away", not arrival.answers)
+    if users <= MOST_USERS_IN_TIME:
+        found.claim(f"{who}: back within {WANTED_S:.0f} s", is_all and back_s[-1] <= WANTED_S)
