@@ -18,12 +18,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 from benchmarks.abuse.attackers import BLOCK, FRAGMENTS, PINGS, STAND_IN
 from benchmarks.abuse.findings import Findings
+from benchmarks.abuse.priority import before_all_else
 from benchmarks.servers import LOAD_CORE, SERVER_CORE, allow_many_files, wsmb_running
 from tests.integration.broker_process import TIED, BrokerProcess, environment
 from wsmb.bench.connections import Connections, connected
@@ -41,15 +42,6 @@ IDLE = 0.1
 """Of its core; less is what a broker uses that has got over an attack."""
 MOST_TIMES_P99 = 2.0
 MOST_GROWTH_MB = 3.0
-
-
-def prefer(*process_ids: int) -> bool:
-    """Have these go before all others (not the threads that they make later); whether that is allowed."""
-    with suppress(PermissionError):
-        for process_id in process_ids:
-            os.sched_setscheduler(process_id, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-        return True
-    return False
 
 
 class Phase:
@@ -141,13 +133,14 @@ def measure(folder: Path) -> Findings:
         own.mkdir()
         with wsmb_running(own) as (server, broker):
             os.sched_setaffinity(0, {LOAD_CORE})
-            is_preferred = prefer(0, broker.process_id) and is_preferred
             dialect = server.make_dialect()
-            with connected(LOAD, dialect, place(server.target, dialect, LOAD.timeout_s)) as connections:
+            with (
+                connected(LOAD, dialect, place(server.target, dialect, LOAD.timeout_s)) as connections,
+                before_all_else(broker.process_id) as is_preferred,
+            ):
                 OneRound(LOAD, connections).carry_out()
                 one_round(seen, server.target.port, broker, connections)
         os.sched_setaffinity(0, {SERVER_CORE, LOAD_CORE})
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return found(seen, is_preferred)
 
 
