@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autobahn.websocket import protocol as autobahn_protocol
 from twisted.logger import capturedLogs, eventAsText, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -33,6 +34,14 @@ class ProtocolTestCase(SynchronousTestCase):
 
 
 class OpeningTests(ProtocolTestCase):
+    def test_autobahn_formats_nothing_for_its_debug_log(self) -> None:
+        formatted: list[object] = []
+        self.patch(autobahn_protocol, "pformat", formatted.append)
+        connection = self.world(max_frame_bytes=77).connect()
+        self.assertEqual(formatted, [[]])
+        self.assertEqual(connection.protocol.maxFramePayloadSize, 77)
+        self.assertTrue(connection.protocol.requireMaskedClientFrames)
+
     def refused(self, data: bytes, status: int, world: World | None = None) -> None:
         connection = (world or self.one).connect()
         connection.receive(data)
