@@ -7,7 +7,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_protocol import Connection, World, basic, client_frame, request
-from wsmb.reading import SMALL_FRAGMENT_BYTES
+from wsmb.factory import SLICE_S, SLICES
+from wsmb.protocol import WITHDRAWN_GRACE_S
+from wsmb.reading import MOST_BEHIND_S, SMALL_FRAGMENT_BYTES
 from wsmb.settings import ChannelSettings, KeepData, Limits
 
 SEND = b'{"command":"send-message","channel":"c","data":[1]}'
@@ -133,10 +135,62 @@ class ControlFrameTests(TrafficCase):
         world = self.world(max_control_frames_per_second=1)
         connection = world.greeted()
         connection.receive(client_frame(b"x", 9) * 1_000)
-        for second in range(200):
+        for _ in range(int(MOST_BEHIND_S)):
             world.clock.advance(1)
-            world.factory.sweep(float(second))
+            world.factory.sweep(world.clock.seconds())
         self.assertTrue(connection.is_open)
+
+    def flood(self, first: bytes = b"") -> tuple[World, Connection]:
+        """A connection that has been behind for almost as long as it may be."""
+        world = self.world(max_control_frames_per_second=10)
+        connection = world.greeted()
+        connection.receive(first + client_frame(b"x", 9) * 2_000)
+        self.later(world, MOST_BEHIND_S - 1)
+        world.factory.sweep(world.clock.seconds())
+        self.assertTrue(connection.is_open)
+        connection.taken()
+        return world, connection
+
+    def test_who_floods_for_too_long_is_ended(self) -> None:
+        world, connection = self.flood()
+        self.later(world, 2)
+        world.factory.sweep(world.clock.seconds())
+        connection.taken()
+        self.assertFalse(connection.is_open)
+        self.assertEqual(world.factory.waiting, set())
+
+    def test_who_knows_extensions_is_told_and_not_waited_for(self) -> None:
+        world, connection = self.flood(client_frame(b'{"command":"ping","confirm":1}'))
+        self.later(world, 2)
+        world.factory.sweep(world.clock.seconds())
+        self.assertEqual(self.code(connection), 1008)
+        self.later(world, WITHDRAWN_GRACE_S)
+        world.factory.sweep(world.clock.seconds())
+        self.assertTrue(connection.transport.aborted)
+
+    def test_who_has_caught_up_begins_anew(self) -> None:
+        world = self.world(max_control_frames_per_second=10)
+        connection = world.greeted()
+        for _ in range(4):
+            connection.receive(client_frame(b"x", 9) * 300)
+            self.later(world, MOST_BEHIND_S / 2)
+            world.factory.sweep(world.clock.seconds())
+        self.assertTrue(connection.is_open)
+
+    def test_many_go_on_one_after_another(self) -> None:
+        world = self.world(max_control_frames_per_second=10)
+        flooders = [world.greeted() for _ in range(2 * SLICES)]
+        for connection in flooders:
+            connection.receive(client_frame(b"x", 9) * 15)
+            connection.taken()
+        world.clock.advance(10)
+        world.factory.let_go_on(world.clock.seconds())
+        answered = []
+        for _ in range(SLICES + 1):
+            answered.append(sum(self.pongs(connection) > 0 for connection in flooders))
+            world.clock.advance(SLICE_S)
+        self.assertEqual(sum(answered), 2 * SLICES)
+        self.assertLessEqual(max(answered), 4)
 
 
 class FragmentTests(TrafficCase):

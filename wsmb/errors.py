@@ -29,6 +29,7 @@ class CloseCode(Enum):
     CREDENTIALS_WITHDRAWN = (1008, "credentials withdrawn")
     TOO_MANY_MALFORMED = (1008, "too many malformed commands")
     TOO_LONG = (1008, "a message took too long")
+    FLOODING = (1008, "too many control frames or small fragments")
     TOO_SLOW = (4008, "too slow")
 
     def __init__(self, number: int, reason: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -17,7 +17,7 @@ from wsmb.errors import CloseCode
 from wsmb.guard import Guard
 from wsmb.interfaces import PasswordChecker
 from wsmb.outbox import Flusher
-from wsmb.protocol import BrokerProtocol
+from wsmb.protocol import WITHDRAWN_GRACE_S, BrokerProtocol
 from wsmb.rates import UserRates
 from wsmb.reading import ReadingProtocol
 from wsmb.session import Session
@@ -29,6 +29,9 @@ CLOSE_TIMEOUT_S = 3
 END_TIMEOUT_S = 10.0
 LONGEST_INTERVAL_S = 0.01
 MOST_SHOWN = 10
+SLICES, SLICE_S = 100, 0.001
+"""A tenth of a second in so many parts: those who flood us go on one after another, and not all at once,
+which others would notice."""
 
 _log = Logger()
 
@@ -166,14 +169,26 @@ class BrokerFactory(WebSocketServerFactory):
             connection.pings_seen = connection.pings
             if connection.message_takes_s(now_s) > self.settings.limits.max_message_seconds:
                 connection.end_now(CloseCode.TOO_LONG)
+            if connection.is_flooding(now_s):
+                # It is not read, so an answer to a Close frame would not be seen.
+                connection.end_by_s = min(connection.end_by_s, now_s + WITHDRAWN_GRACE_S)
+                connection.end_now(CloseCode.FLOODING)
             if now_s >= connection.end_by_s:
                 connection.transport.abortConnection()
         self.rates.forget_full(now_s)
 
     def let_go_on(self, now_s: float) -> None:
         """Read on from those of whom not too much has come lately. To be called ten times a second."""
-        for connection in tuple(self.waiting):
-            if connection.go_on(now_s):
+        waiting = tuple(self.waiting)
+        self._let_go_on(waiting[::SLICES], now_s)
+        for number in range(1, min(len(waiting), SLICES)):
+            self.reactor.callLater(
+                SLICE_S * number, self._let_go_on, waiting[number::SLICES], now_s + SLICE_S * number
+            )
+
+    def _let_go_on(self, connections: Sequence[ReadingProtocol], now_s: float) -> None:
+        for connection in connections:
+            if connection in self.waiting and connection.go_on(now_s):
                 self.waiting.discard(connection)
 
     def _silent(self, connection: BrokerProtocol, now_s: float, silence_s: float) -> None:

@@ -15,6 +15,9 @@ from wsmb.rates import Bucket
 
 SMALL_FRAGMENT_BYTES = 512
 """Reading one smaller than that costs more than its bytes do, so they are counted."""
+MOST_BEHIND_S = 60.0
+"""So long there may be more of that, and of control frames, than is read; no message takes as long for
+its fragments. Then the connection ends: whoever has left behind such a flood would be noticed after hours."""
 
 
 class ReadingProtocol(OpeningProtocol):
@@ -31,6 +34,7 @@ class ReadingProtocol(OpeningProtocol):
     _pauses = 0  # bits
     _control: Bucket | None = None
     _pongs = 0
+    _behind_since_s: float | None = None
 
     # What becomes of it
 
@@ -127,6 +131,10 @@ class ReadingProtocol(OpeningProtocol):
             self._half_since_s, self._frames_then = now_s, frames_in
         return now_s - self._half_since_s
 
+    def is_flooding(self, now_s: float) -> bool:
+        """Whether there have been too many control frames, or small fragments, for too long."""
+        return self._behind_since_s is not None and now_s - self._behind_since_s > MOST_BEHIND_S
+
     def processData(self) -> bool:
         """Parse on; the original's client writes a frame of 65,535 bytes with a 64-bit length."""
         if self._pauses & _FOR_CONTROL:
@@ -195,6 +203,8 @@ class ReadingProtocol(OpeningProtocol):
         if self._control is None:
             self._control = Bucket(self.factory.settings.limits.max_control_frames_per_second, now_s)
         if not self._control.take(1, now_s):
+            if self._behind_since_s is None:
+                self._behind_since_s = now_s
             self._pause_for(_FOR_CONTROL)
             self.factory.waiting.add(self)
 
@@ -205,6 +215,8 @@ class ReadingProtocol(OpeningProtocol):
         if self._pauses & _FOR_CONTROL and self._control is not None and self._control.has_recovered(now_s):
             self._resume_from(_FOR_CONTROL)
             self.dataReceived(b"")  # what was left
+            if not self._pauses & _FOR_CONTROL:
+                self._behind_since_s = None
         return not self._pauses & (_FOR_RATE | _FOR_CONTROL)
 
 
