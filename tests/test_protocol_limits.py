@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 from tests.support_protocol import Connection, World, basic, request
-from wsmb.opening import END_TIMEOUT_S
+from wsmb.opening import END_TIMEOUT_S, GUESS_S
 from wsmb.protocol import BrokerProtocol
 from wsmb.settings import Limits
 
@@ -123,6 +123,33 @@ class LimitTests(DoorCase):
         for connection in (world.open(), world.connect(), world.connect(), world.connect()):
             connection.lose()
         self.assertEqual((world.factory.door.connections, world.factory.door.handshakes), (0, 0))
+
+
+class GuessTests(DoorCase):
+    def guess(self, world: World) -> Connection:
+        connection = world.connect()
+        connection.receive(request(authorization=WRONG))
+        return connection
+
+    def test_that_a_password_was_not_looked_at_is_told_later(self) -> None:
+        world = self.world(limits=Limits(max_failures=1))
+        self.assert_refused(self.guess(world), 401)
+        late = self.guess(world)
+        self.assertEqual((late.taken(), world.checker.asked), (b"", ["qa"]))
+        world.clock.advance(GUESS_S)
+        self.assert_retry(late, 429)
+
+    def test_who_has_gone_by_then_is_not_told(self) -> None:
+        world = self.world(limits=Limits(max_failures=1))
+        self.guess(world)
+        self.guess(world).lose()
+        self.assertEqual((world.clock.getDelayedCalls(), world.factory.door.handshakes), ([], 0))
+
+    def test_so_many_of_an_address_may_wait_for_it(self) -> None:
+        world = self.world(limits=Limits(max_failures=1, max_handshakes_per_address=1))
+        self.guess(world)
+        self.guess(world)
+        self.assert_retry(self.guess(world), 429)
 
 
 class LeavingTests(DoorCase):

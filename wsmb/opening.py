@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 MAX_EARLY_BYTES = 65_536
 END_TIMEOUT_S = 10
+GUESS_S = 0.25
+"""After which it is told that a password was not looked at. Who guesses one after another has the others
+wait less by that."""
 
 
 class OpeningProtocol(WebSocketServerProtocol):
@@ -66,6 +69,7 @@ class OpeningProtocol(WebSocketServerProtocol):
     """The channel in its URL."""
     _forget_check: Callable[[], None] | None = None
     _ending_call: Any = None
+    _answer_call: Any = None
 
     def connectionMade(self) -> None:
         """A TCP connection has been made: see whether there is room for it."""
@@ -100,6 +104,8 @@ class OpeningProtocol(WebSocketServerProtocol):
             self._ending_call.cancel()
         if self._forget_check is not None:
             self._forget_check()
+        if self._answer_call is not None:
+            self._answer_call.cancel()
         if not reason.check(ConnectionDone, ConnectionLost):
             # Autobahn would log an error for everybody who does not get on with our TLS.
             if not self.user:
@@ -195,9 +201,16 @@ class OpeningProtocol(WebSocketServerProtocol):
         self.is_checking = True
 
         def checked(refusal: Refusal | None) -> None:
-            self.is_checking = False
             self._forget_check = None
             self._visit.is_checked()
+            if refusal is not None and refusal.status == 429:
+                self._answer_call = self.factory.reactor.callLater(GUESS_S, answered, refusal)
+            else:
+                answered(refusal)
+
+        def answered(refusal: Refusal | None) -> None:
+            self.is_checking = False
+            self._answer_call = None
             try:
                 self._enter(user, BUSY if self.factory.stopping else refusal)
             except ConnectionDeny as denial:
