@@ -14,6 +14,9 @@ ROUNDS ?= 3
 ONLY ?=
 BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 
+# For `make bench-abuse`: which of reconnect, hostile, guess, removed and corpus; all of them take seven minutes.
+CASE ?=
+
 # For `make fuzz`: how many requests, frames and commands in each of its two rounds, and the seed that repeats an earlier run.
 MUTATIONS ?= 6000
 
@@ -24,7 +27,7 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian fuzz chaos bench bench-kept bench-memory bench-waiting clean
+.PHONY: run test lint types unit plugin conformance debian fuzz chaos bench bench-abuse bench-kept bench-memory bench-waiting clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -81,6 +84,10 @@ bench-waiting: $(VENV)/ready
 # About a minute.
 bench-kept: $(VENV)/ready
 	PYTHONPATH=. timeout 170 $(BIN)/python -m benchmarks.kept
+
+# Best as root: then broker and load go before all else that runs on the machine.
+bench-abuse: $(VENV)/ready
+	PYTHONPATH=. timeout 1200 $(BIN)/python -m benchmarks.abuse $(CASE)
 
 bench-memory: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m benchmarks.memory

