@@ -119,9 +119,9 @@ class Limits:
     max_connections: int = 10_000
     max_connections_per_address: int = 5_000
     max_connections_per_user: int = 5_000
-    max_handshakes: int = 1_000
+    max_handshakes: int = 2_000
     """TCP connections that have not been let in yet."""
-    max_handshakes_per_address: int = 200
+    max_handshakes_per_address: int = 1_000
     max_failures: int = 5
     """Wrong passwords of one user from one address within a minute, before it has to wait."""
     max_failures_per_address: int = 20

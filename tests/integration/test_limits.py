@@ -90,7 +90,7 @@ class OpenFilesTests(BrokerCase):
     def test_with_few_of_them_the_connected_go_on_and_others_are_told_to_wait(self) -> None:
         need("prlimit")
         broker = self.broker(under=["prlimit", "--nofile=100:100", "--"])
-        self.assertIn("no more than 50 connections of the 11000", broker.log())
+        self.assertIn("no more than 50 connections of the 12000", broker.log())
         inside = [self.sender(broker) for _ in range(50)]
         log_before = broker.log()
         late = [connect(broker.port) for _ in range(60)]

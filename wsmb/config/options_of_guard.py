@@ -24,11 +24,11 @@ MAX_CONNECTIONS_PER_USER = Option(
     "How many of them as one user",
 )
 MAX_HANDSHAKES = Option(
-    "limits", "max_handshakes", values.whole(1, _MOST), "1000", "WSMB_MAX_HANDSHAKES",
-    "How many connections there can be besides, whose request is read or whose password is checked",
+    "limits", "max_handshakes", values.whole(1, _MOST), "2000", "WSMB_MAX_HANDSHAKES",
+    "How many connections there can be besides, whose request is being read",
 )
 MAX_HANDSHAKES_PER_ADDRESS = Option(
-    "limits", "max_handshakes_per_address", values.whole(1, _MOST), "200", "WSMB_MAX_HANDSHAKES_PER_ADDRESS",
+    "limits", "max_handshakes_per_address", values.whole(1, _MOST), "1000", "WSMB_MAX_HANDSHAKES_PER_ADDRESS",
     "How many of these from one address",
 )
 MAX_FAILURES = Option(
