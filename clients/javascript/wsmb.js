@@ -14,6 +14,7 @@ const FIRST_DELAY_S = 0.2
 const LONGEST_DELAY_S = 10
 const MAX_BUFFERED_BYTES = 4_194_304
 const MOST_PENDING = 10_000 // far below the 100,000 message ids that the broker remembers
+const GRACE_S = 0.1 // times are exact to a tenth of a second; a ttl of 0 may take one to be sent
 const TOO_BIG = 1009
 
 const CLOCK = {
@@ -258,8 +259,8 @@ class Outgoing {
     let { text } = send
     if (send.expiresS !== null) {
       const leftS = send.expiresS - this.#clock.now()
-      if (leftS < 0) return send.reject(new WsmbError("expired", "too old before the broker confirmed it"))
-      text = `${text.slice(0, -1)},"ttl":${leftS.toFixed(3)}}`
+      if (leftS < -GRACE_S) return send.reject(new WsmbError("expired", "too old before the broker confirmed it"))
+      text = `${text.slice(0, -1)},"ttl":${Math.max(leftS, 0).toFixed(3)}}`
     }
     this.#out.set(number, send)
     this.#line.say(number, text, (answer) => answer && this.#answered(number, send, answer))

@@ -1,0 +1,87 @@
+"""The JavaScript client with the real broker: in Node, and in a page of Chromium."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.integration.broker_process import LIMIT_S, PASSWORD, USER, BrokerProcess
+from tests.integration.javascript_case import PROGRAMS, JavascriptCase, Site
+from wsmb import htpasswd
+
+SETTINGS = """
+[server]
+allowed_origins = {origin}
+keep_data = always
+[access]
+deny[] = * * secret
+allow[] = * * *
+[channel relay.*]
+keep_data = false
+"""
+
+
+class JavascriptTests(JavascriptCase):
+    def setUp(self) -> None:
+        self.the_site = self.site()
+        self.folder_of_data = self.folder()
+        self.running = self.started(self.the_site)
+        self.the_site.actions["kill"] = self.kill
+        self.told = {
+            "url": f"ws://127.0.0.1:{self.running.port}/",
+            "user": USER,
+            "password": PASSWORD,
+        }
+
+    def started(self, site: Site) -> BrokerProcess:
+        self.file = self.folder_of_data / "kept.sqlite3"
+        broker = BrokerProcess(
+            self.folder(), ini=SETTINGS.format(origin=site.origin), database=f"sqlite:///{self.file}"
+        )
+        with (broker.folder / "users").open("a") as users:
+            users.write(f"zoë:{htpasswd.bcrypt_hash('päss:wörd€'.encode(), 4)}\n")
+        self.addCleanup(broker.stop)
+        broker.start()
+        return broker
+
+    def kill(self) -> None:
+        self.running.kill9()
+        self.running.start()
+
+    def assert_all_well(self, result: dict[str, Any]) -> None:
+        if result["failed"]:
+            self.fail("\n\n".join(f"{name}:\n{how}" for name, how in result["failed"].items()))
+        self.assertGreater(result["tried"], 10)
+
+    def test_in_node(self) -> None:
+        self.start_node(self.the_site, PROGRAMS / "run_in_node.mjs", self.told)
+        self.assert_all_well(self.the_site.report())
+
+    def test_in_a_browser(self) -> None:
+        self.browse(f"{self.the_site.origin}/tests/javascript/run_in_page.html?{urlencode(self.told)}")
+        self.assert_all_well(self.the_site.report())
+
+    def test_nothing_is_lost_or_stored_twice_when_the_broker_is_killed(self) -> None:
+        items = int(os.environ.get("WSMB_TEST_ITEMS", "500"))
+        kills = int(os.environ.get("WSMB_TEST_KILLS", "1"))
+        with closing(sqlite3.connect(self.file)) as database, database:
+            database.execute("CREATE TABLE stored (data TEXT)")
+            database.execute(
+                "CREATE TRIGGER note AFTER INSERT ON mq_data WHEN NEW.data != '\"end\"'"
+                " BEGIN INSERT INTO stored VALUES (NEW.data); END"
+            )
+        told = {**self.told, "items": items, "kills": kills}
+        self.start_node(self.the_site, PROGRAMS / "kill_run.mjs", told)
+        result = self.the_site.report(LIMIT_S + items / 100)
+        self.assertNotIn("failed", result)
+        self.assertEqual((result["confirmed"], result["received"]), (items, items))
+        self.assertEqual(len(result["pendingAtKills"]), kills)
+        with closing(sqlite3.connect(self.file)) as database:
+            times = database.execute("SELECT count(*), count(DISTINCT data) FROM stored").fetchone()
+            left = database.execute("SELECT count(*) FROM mq_data").fetchone()
+        self.assertEqual((times, left), ((items, items), (0,)))
+        if "WSMB_TEST_ITEMS" in os.environ:
+            print(f"\n{items} items, {kills} kills: {result}")
