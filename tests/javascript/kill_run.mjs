@@ -39,4 +39,4 @@ await receiving
 seen.delete("end")
 await Promise.all([sender.close(), receiver.close()])
 const twice = [...seen.values()].filter((count) => count > 1).length
-await report({ confirmed, received: seen.size, twice, pendingAtKills })
+await report({ failed: {}, confirmed, received: seen.size, twice, pendingAtKills })
