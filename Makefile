@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
 DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev \
-    nginx libnginx-mod-stream apache2-bin caddy
+    nginx libnginx-mod-stream apache2-bin caddy nodejs node-ws node-typescript chromium
 RUN_PORT ?= 8888
 # How many processes run the tests; each has database servers of its own.
 JOBS ?= 2
@@ -27,7 +27,10 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian fuzz chaos bench bench-abuse bench-kept bench-memory bench-waiting clean
+# For `make javascript-kills`; KILLS is how many times, 5 if it is not given.
+ITEMS ?= 10000
+
+.PHONY: run test lint types unit plugin conformance debian fuzz javascript-kills chaos bench bench-abuse bench-kept bench-memory bench-waiting clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -68,6 +71,11 @@ conformance: $(VENV)/ready
 fuzz: $(VENV)/ready
 	WSMB_TEST_MUTATIONS=$(MUTATIONS) WSMB_TEST_SEED="$${SEED:-$$(date +%s)}" PYTHONPATH=. \
 	    timeout 600 $(BIN)/python -m twisted.trial tests.test_corpus_protocol tests.integration.test_hostile
+
+# So many items sent and received by the JavaScript client, while the broker is killed so many times.
+javascript-kills: debian $(VENV)/ready
+	WSMB_TEST_ITEMS=$(ITEMS) WSMB_TEST_KILLS=$(or $(KILLS),5) PYTHONPATH=. timeout 600 $(BIN)/python -m twisted.trial \
+	    tests.integration.test_javascript.JavascriptTests.test_nothing_is_lost_or_stored_twice_when_the_broker_is_killed
 
 chaos: debian $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m chaos $(FOR:%=--for %) $(KILLS:%=--kills %) $(SEED:%=--seed %) \
@@ -111,10 +119,11 @@ $(VENV)/bench: $(VENV)/ready
 # need it are skipped and say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
 debian:
 	@PATH="$$PATH:/usr/sbin"; is_there=yes; \
-	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy; do \
+	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy node tsc chromium; do \
 	    command -v $$program >/dev/null || is_there=no; \
 	done; \
-	ls /usr/lib/postgresql/*/bin/initdb /usr/lib/nginx/modules/ngx_stream_module.so >/dev/null 2>&1 || is_there=no; \
+	ls /usr/lib/postgresql/*/bin/initdb /usr/lib/nginx/modules/ngx_stream_module.so /usr/share/nodejs/ws \
+	    >/dev/null 2>&1 || is_there=no; \
 	if [ $$is_there = yes ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    export DEBIAN_FRONTEND=noninteractive; policy=/usr/sbin/policy-rc.d; \

@@ -93,7 +93,8 @@ function list(delivery) {
   code.textContent = delivery.data.map((item) => JSON.stringify(item)).join("\n")
   if (delivery.redelivered) output.textContent = "tried before"
   const answered = async (answering, text) => {
-    entry.querySelectorAll("button").forEach((button) => button.remove())
+    output.focus() // or it would be lost with the button
+    entry.querySelector(".row").remove()
     output.textContent = (await answering) ? text : "too late: it comes again"
   }
   entry.querySelector(".ack").addEventListener("click", () => answered(delivery.ack(), "done"))

@@ -115,19 +115,9 @@ class JavascriptCase(BrokerCase):
         self.addCleanup(site.close)
         return site
 
-    def start_node(self, site: Site, program: Path, told: Mapping[str, Any], *flags: str) -> None:
+    def start_node(self, site: Site, program: Path, told: Mapping[str, Any]) -> None:
         """Start a program, which makes a report. If it fails, what it has said is the report."""
-        need("node")
-        if not (PACKAGES / "ws").exists():
-            raise skipped("the package ws (Debian: node-ws) is not installed")
-        process = subprocess.Popen(
-            [*TIED, "node", *flags, str(program), json.dumps({**told, "site": site.origin})],
-            env={**os.environ, "NODE_PATH": str(PACKAGES)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self.addCleanup(_end, process)
+        process = self._node(program, json.dumps({**told, "site": site.origin}))
 
         def wait() -> None:
             output, _ = process.communicate()
@@ -135,6 +125,28 @@ class JavascriptCase(BrokerCase):
                 site.inbox.put(Report({"failed": {program.name: output.decode()}}))
 
         Thread(target=wait, daemon=True).start()
+
+    def run_node(self, program: Path) -> str:
+        """What a program prints."""
+        process = self._node(program)
+        output, _ = process.communicate(timeout=LIMIT_S)
+        if process.returncode:
+            self.fail(output.decode())
+        return output.decode()
+
+    def _node(self, program: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        need("node")
+        if not (PACKAGES / "ws").exists():
+            raise skipped("the package ws (Debian: node-ws) is not installed")
+        process = subprocess.Popen(
+            [*TIED, "node", str(program), *arguments],
+            env={**os.environ, "NODE_PATH": str(PACKAGES)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self.addCleanup(_end, process)
+        return process
 
     def browse(self, url: str, *flags: str) -> None:
         """Open a page in a browser of its own, which ends with the test."""

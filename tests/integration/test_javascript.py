@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.integration.broker_process import LIMIT_S, PASSWORD, USER, BrokerProcess
-from tests.integration.javascript_case import PROGRAMS, JavascriptCase, Site
+from tests.integration.broker_process import CHECKOUT, LIMIT_S, PASSWORD, USER, BrokerProcess
+from tests.integration.javascript_case import PACKAGES, PROGRAMS, JavascriptCase, Site
 from wsmb import htpasswd
 
+CLIENT = CHECKOUT / "clients" / "javascript"
 SETTINGS = """
 [server]
 allowed_origins = {origin}
@@ -66,6 +68,22 @@ class JavascriptTests(JavascriptCase):
         result = self.the_site.report()
         self.assert_nothing_failed(result)
         self.assertGreater(result["tried"], 10)
+
+    def test_the_examples_of_its_documentation(self) -> None:
+        document = (CLIENT / "README.md").read_text().replace("ws://127.0.0.1:8888/", self.told["url"])
+        examples = re.findall(r"^```js\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+        folder = self.folder()
+        packages = folder / "node_modules"
+        packages.mkdir()
+        (packages / "wsmb").symlink_to(CLIENT)
+        (packages / "ws").symlink_to(PACKAGES / "ws")
+        for number, example in enumerate(examples):
+            program = folder / f"example-{number}.mjs"
+            program.write_text(example)
+            printed = self.run_node(program)
+            expected = re.findall(r"// prints (.*)", example)
+            self.assertEqual([line.rstrip() for line in printed.splitlines()], expected)
+        self.assertEqual(len(examples), 4)
 
     def test_the_example_page(self) -> None:
         self.browse(f"{self.the_site.origin}/tests/javascript/drive_example.html?{urlencode(self.told)}")
