@@ -108,9 +108,8 @@ class Line {
     const socket = this.#socket
     this.isOpen = false
     this.#cancelTimer()
-    // The package `ws` throws where nobody listens for an error: that it is closed before it is open is one.
+    // `onerror` stays: the package `ws` throws where nobody listens, as when it is closed before it is open.
     socket.onopen = socket.onmessage = socket.onclose = null
-    socket.onerror = () => {}
     socket.close(1000)
     this.#to.lost(reason, code)
     for (const answer of this.#asked.values()) answer(null)
@@ -379,7 +378,6 @@ class Receiving {
     this.#line = null
     this.#cancelRetry?.()
     if (this.ack) this.#inbox = []
-    if (this.hasEnded) this.#forget()
   }
 
   take(frame) {

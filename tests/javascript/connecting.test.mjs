@@ -123,7 +123,10 @@ test("in silence it asks for a sign of life, and gives up a dead connection afte
   await clock.pass(10)
   assert.equal(socket.isClosed, true)
   assert.match(world.states.find(({ state }) => state === "waiting").reason, /silent/)
-  await world.reconnect()
+  world.socket.open()
+  socket.drop() // says at last that it is closed
+  await clock.pass(5)
+  assert.equal(world.sockets.length, 2)
 })
 
 test("a line that is only slow is not given up", async () => {
@@ -168,7 +171,10 @@ test("close() waits for what is not confirmed, ends all receivers, and leaves no
   assert.equal(socket.isClosed, false)
   const commands = socket.sent.splice(0)
   assert.deepEqual(commands.map(({ command }) => command), ["receive-message", "send-message", "leave-channel"])
-  commands.forEach((command) => socket.confirm(command, { receivers: 1, stored: 0 }))
+  commands.slice(0, 2).forEach((command) => socket.confirm(command, { receivers: 1, stored: 0 }))
+  await turn()
+  assert.equal(socket.isClosed, false)
+  socket.confirm(commands[2])
   await closing
   assert.equal((await sending).receivers, 1)
   assert.deepEqual([socket.isClosed, client.state, clock.pending], [true, "closed", 0])
@@ -191,6 +197,38 @@ test("close() waits until its timeout, then rejects the rest", async () => {
   await assert.rejects(connecting, { code: "closed" })
   await world.client.ready
   assert.equal(world.clock.pending, 0)
+})
+
+test("close() does not wait for answers that cannot come any more", async () => {
+  const { client, socket, clock } = connected()
+  client.receive("sms")
+  const closing = client.close()
+  socket.drop()
+  await closing
+  assert.equal(clock.pending, 0)
+})
+
+test("close() ends all waiting: for an attempt, for another try, for who wants to connect", async () => {
+  const waiting = setUp()
+  waiting.client.connect({ timeout: 60 }).catch(() => {})
+  waiting.socket.drop()
+  const refused = connected()
+  refused.client.send("sms", 1).catch(() => {})
+  refused.socket.refuse(refused.socket.sent[0], "06")
+  for (const { client, clock } of [waiting, refused]) {
+    const closing = client.close({ timeout: 0.05 })
+    await clock.pass(0.06)
+    await closing
+    assert.equal(clock.pending, 0)
+  }
+})
+
+test("once connected, nothing is left of the wait for it", async () => {
+  const world = setUp()
+  const connecting = world.client.connect({ timeout: 60 })
+  world.socket.open()
+  await connecting
+  assert.equal(world.clock.pending, 1) // the beat that looks for silence
 })
 
 test("close() of a client without anything to do does not wait", async () => {

@@ -211,6 +211,32 @@ test("the access list can end it later, and what has come is still there", async
   await assert.rejects(deliveries.next(), { code: "03" })
 })
 
+test("an error of another kind does not end it", async () => {
+  const { client, deliveries, socket } = receiving()
+  client.send("sms", "\ud800").catch(() => {})
+  const data = [{ time_stamp: "", channel: "sms" }]
+  socket.say({ command: "error", response_code: "02", response_text: "Malformed", data })
+  socket.deliver("sms", [1], { delivery: 1 })
+  assert.deepEqual((await take(deliveries)).data, [1])
+})
+
+test("what was refused for good is not asked for on the next connection", async () => {
+  const world = connected()
+  const failing = world.client.receive("secret").next()
+  world.socket.refuse(world.socket.take("receive-message")[0], "03")
+  await assert.rejects(failing, { code: "03" })
+  world.socket.drop()
+  assert.deepEqual((await world.reconnect()).sent, [])
+})
+
+test("who has left is not told that he may no longer receive", async () => {
+  const { deliveries, socket } = receiving()
+  await deliveries.return()
+  const data = [{ time_stamp: "", channel: "sms" }]
+  socket.say({ command: "error", response_code: "03", response_text: "Forbidden: sms", data })
+  assert.deepEqual(await deliveries.next(), DONE)
+})
+
 test("it asks again after a while if the broker cannot take it now", async () => {
   const { client, clock, socket } = connected()
   const deliveries = client.receive("sms")
@@ -221,6 +247,37 @@ test("it asks again after a while if the broker cannot take it now", async () =>
   assert.equal(socket.take("receive-message").length, 1)
   socket.deliver("sms", [1], { delivery: 1 })
   assert.deepEqual((await take(deliveries)).data, [1])
+})
+
+test("it asks the present connection, not the one before", async () => {
+  const world = connected()
+  const deliveries = world.client.receive("sms")
+  for (let count = 0; count < 4; count += 1) {
+    world.socket.refuse(world.socket.take("receive-message")[0], "06")
+    await turn()
+    if (count < 3) await world.clock.pass(10)
+  }
+  world.socket.drop()
+  await world.clock.pass(0.2) // the next attempt; to ask again would have taken 0.8 s or more
+  const next = world.socket
+  next.open()
+  next.confirm(next.take("receive-message")[0])
+  await world.clock.pass(5)
+  next.deliver("sms", [1], { delivery: 1 })
+  const delivery = await take(deliveries)
+  delivery.ack()
+  assert.equal(next.take("ack-message").length, 1)
+})
+
+test("who leaves before the broker has answered does not ask again", async () => {
+  const { client, clock, socket } = connected()
+  const deliveries = client.receive("sms")
+  const [command] = socket.take("receive-message")
+  await deliveries.return()
+  socket.refuse(command, "06")
+  socket.confirm(socket.take("leave-channel")[0])
+  await clock.pass(20)
+  assert.deepEqual(socket.sent, [])
 })
 
 test("who has left does not ask again", async () => {

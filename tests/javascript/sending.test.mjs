@@ -64,6 +64,19 @@ test("what is not confirmed when the connection is lost is sent again, in order,
   assert.equal((await Promise.all(sendings)).length, 4)
 })
 
+test("what had no room before goes behind what is sent again", async () => {
+  const world = connected({ maxPending: 2 })
+  for (const n of [1, 2, 3, 4]) world.client.send("sms", n)
+  const [one] = world.socket.take("send-message")
+  world.socket.confirm(one, STORED)
+  assert.deepEqual(items(world.socket.take("send-message")), [3])
+  world.socket.drop()
+  const next = await world.reconnect()
+  assert.deepEqual(items(next.sent), [2, 3])
+  next.sent.splice(0).forEach((command) => next.confirm(command, STORED))
+  assert.deepEqual(items(next.take("send-message")), [4])
+})
+
 test("not more than maxPending are out, and `ready` says when there is room", async () => {
   const { client, socket } = connected({ maxPending: 2 })
   await client.ready
@@ -80,6 +93,20 @@ test("not more than maxPending are out, and `ready` says when there is room", as
   await turn()
   assert.equal(isReady, true)
   await Promise.all(sendings.slice(0, 2))
+})
+
+test("everybody waits for room each time that there is none", async () => {
+  const { client, socket } = connected({ maxPending: 1 })
+  for (let count = 0; count < 2; count += 1) {
+    client.send("sms", count)
+    let ready = 0
+    for (let waiting = 0; waiting < 2; waiting += 1) client.ready.then(() => (ready += 1))
+    await turn()
+    assert.equal(ready, 0)
+    socket.confirm(socket.take("send-message")[0], STORED)
+    await turn()
+    assert.equal(ready, 2)
+  }
 })
 
 test("a socket that does not get rid of its bytes is given one message at a time", async () => {
@@ -108,6 +135,34 @@ test("what the broker cannot take now is sent again after a while, and what come
   assert.equal(again[0].message_id, one.message_id)
   again.forEach((command) => socket.confirm(command, STORED))
   await Promise.all(sendings)
+})
+
+test("what the broker could not take is not lost with the connection, nor later than all else", async () => {
+  const world = connected()
+  for (const n of [1, 2]) world.client.send("sms", n)
+  const [one, two] = world.socket.take("send-message")
+  world.socket.confirm(one, STORED)
+  world.socket.refuse(two, "06")
+  world.client.send("sms", 3)
+  world.socket.drop()
+  const next = await world.reconnect()
+  assert.deepEqual(items(next.take("send-message")), [2, 3])
+  await world.clock.pass(5)
+  assert.deepEqual(next.sent, [])
+})
+
+test("it begins anew with short waits once the broker has taken something", async () => {
+  const { client, clock, socket } = connected()
+  client.send("sms", 1)
+  for (let count = 0; count < 5; count += 1) {
+    socket.refuse(socket.take("send-message")[0], "06")
+    await clock.pass(10)
+  }
+  socket.confirm(socket.take("send-message")[0], STORED)
+  client.send("sms", 2)
+  socket.refuse(socket.take("send-message")[0], "06")
+  await clock.pass(0.2)
+  assert.deepEqual(items(socket.take("send-message")), [2])
 })
 
 test("it waits longer each time that the broker cannot take it, up to 10 s", async () => {
@@ -148,6 +203,17 @@ test("an error without a confirm is that of the oldest command without an answer
   socket.confirm(three, STORED)
   await assert.rejects(bad, { code: "02" })
   await Promise.all([good, behind])
+})
+
+test("an error that nobody can have caused is nobody's", async () => {
+  const { client, socket } = connected()
+  const sending = client.send("sms", 1)
+  const [command] = socket.take("send-message")
+  const data = [{ time_stamp: "", channel: "sms" }]
+  socket.say({ command: "error", response_code: "06", response_text: "", data })
+  socket.say({ command: "error", response_code: "03", response_text: "", data })
+  socket.confirm(command, STORED)
+  assert.equal((await sending).stored, 1)
 })
 
 test("of what was out when the broker found a message too big, the largest is rejected", async () => {
@@ -204,6 +270,20 @@ test("what is abandoned is not sent any more, or not again", async () => {
   world.socket.drop()
   assert.deepEqual(items((await world.reconnect()).take("send-message")), [2])
   await assert.rejects(world.client.send("sms", 3, { signal: AbortSignal.abort() }), { name: "AbortError" })
+})
+
+test("what is abandoned after the broker could not take it is not sent again", async () => {
+  const { client, clock, socket } = connected()
+  const [early, late] = [new AbortController(), new AbortController()]
+  const sendings = [early, late].map(({ signal }, n) => client.send("sms", n, { signal }))
+  const [one, two] = socket.take("send-message")
+  socket.refuse(one, "06")
+  for (const controller of [early, late]) controller.abort()
+  await Promise.allSettled(sendings)
+  socket.refuse(two, "06")
+  await clock.pass(5)
+  assert.deepEqual(socket.sent, [])
+  await client.close()
 })
 
 test("a signal that lives for long does not gather listeners", async () => {
