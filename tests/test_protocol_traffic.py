@@ -306,11 +306,19 @@ class LongMessageTests(TrafficCase):
             connection.taken()
             self.assertFalse(connection.is_open)
 
+    def test_it_begins_no_earlier_than_its_connection(self) -> None:
+        world = self.world(max_message_seconds=10)
+        world.clock.advance(1_000)
+        connection = world.greeted()
+        connection.receive(client_frame(SEND)[:7])
+        self.sweep(world, 10, connection)
+        self.assertTrue(connection.is_open)
+
     def test_a_byte_a_second_does_not_help(self) -> None:
         world = self.world(max_message_seconds=10)
         connection = world.greeted()
         connection.receive(client_frame(b" " * 1_000)[:20])
-        self.sweep(world, 11, connection, b" ")
+        self.sweep(world, 12, connection, b" ")
         connection.taken()
         self.assertFalse(connection.is_open)
 
@@ -318,7 +326,7 @@ class LongMessageTests(TrafficCase):
         world = self.world(max_message_seconds=10)
         connection = world.greeted()
         connection.receive(client_frame(SEND, final=False))
-        self.sweep(world, 11, connection, client_frame(b"x", 9))
+        self.sweep(world, 12, connection, client_frame(b"x", 9))
         connection.taken()
         self.assertFalse(connection.is_open)
 

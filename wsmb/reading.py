@@ -29,7 +29,7 @@ class ReadingProtocol(OpeningProtocol):
     _missing_bytes = 0  # of an everyday frame that has begun with _pieces
     _pieces: list[bytes]
     _half_since_s = 0.0  # since when one message has been coming
-    _frames_then = 0
+    _frames_then = -1  # so that the first look begins to count
     # What keeps it from being read, and what is counted for that:
     _pauses = 0  # bits
     _control: Bucket | None = None
