@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from tests.integration.broker_process import CHECKOUT, LIMIT_S, PASSWORD, USER, BrokerProcess
 from tests.integration.javascript_case import PACKAGES, PROGRAMS, JavascriptCase, Site
+from tests.integration.tcp_proxy import LossyProxy
 from wsmb import htpasswd
 
 CLIENT = CHECKOUT / "clients" / "javascript"
@@ -23,6 +24,11 @@ deny[] = * * secret
 allow[] = * * *
 [channel relay.*]
 keep_data = false
+"""
+NOTE_WHAT_IS_STORED = """
+CREATE TABLE stored (data TEXT);
+CREATE TRIGGER note AFTER INSERT ON mq_data WHEN NEW.data != '"end"'
+BEGIN INSERT INTO stored VALUES (NEW.data); END;
 """
 
 
@@ -106,25 +112,33 @@ class JavascriptTests(JavascriptCase):
             },
         )
 
-    def test_nothing_is_lost_or_stored_twice_when_the_broker_is_killed(self) -> None:
-        items = int(os.environ.get("WSMB_TEST_ITEMS", "500"))
-        kills = int(os.environ.get("WSMB_TEST_KILLS", "1"))
-        with closing(sqlite3.connect(self.file)) as database, database:
-            database.execute("CREATE TABLE stored (data TEXT)")
-            database.execute(
-                "CREATE TRIGGER note AFTER INSERT ON mq_data WHEN NEW.data != '\"end\"'"
-                " BEGIN INSERT INTO stored VALUES (NEW.data); END"
-            )
-        told = {**self.told, "items": items, "kills": kills}
+    def exchange(self, items: int, kills: int, **more: str) -> dict[str, Any]:
+        """Send and receive so many items. Each has to arrive, and to have been stored once."""
+        with closing(sqlite3.connect(self.file)) as database:
+            database.executescript(NOTE_WHAT_IS_STORED)
+        told = {**self.told, "items": items, "kills": kills, **more}
         self.start_node(self.the_site, PROGRAMS / "kill_run.mjs", told)
-        result = self.the_site.report(LIMIT_S + items / 100)
+        result: dict[str, Any] = self.the_site.report(LIMIT_S + items / 100)
         self.assert_nothing_failed(result)
         self.assertEqual((result["confirmed"], result["received"]), (items, items))
         self.assertEqual(len(result["pendingAtKills"]), kills)
         self.running.stop()  # so that all that was acknowledged is gone from the file
         with closing(sqlite3.connect(self.file)) as database:
-            times = database.execute("SELECT count(*), count(DISTINCT data) FROM stored").fetchone()
+            stored = database.execute("SELECT count(*), count(DISTINCT data) FROM stored").fetchone()
             left = database.execute("SELECT count(*) FROM mq_data").fetchone()
-        self.assertEqual((times, left), ((items, items), (0,)))
+        self.assertEqual((stored, left), ((items, items), (0,)))
+        return result
+
+    def test_nothing_is_lost_or_stored_twice_when_the_broker_is_killed(self) -> None:
+        items = int(os.environ.get("WSMB_TEST_ITEMS", "500"))
+        kills = int(os.environ.get("WSMB_TEST_KILLS", "1"))
+        result = self.exchange(items, kills)
         if "WSMB_TEST_ITEMS" in os.environ:
             print(f"\n{items} items, {kills} kills: {result}")
+
+    def test_what_was_stored_though_its_confirm_was_lost_is_not_stored_again(self) -> None:
+        proxy = LossyProxy(self.running.port)
+        self.addCleanup(proxy.close)
+        proxy.cut_at(b"", 2)  # the first packet is the opening request
+        self.exchange(100, 0, senderUrl=f"ws://127.0.0.1:{proxy.port}/")
+        self.assertEqual(proxy.cuts, 1)

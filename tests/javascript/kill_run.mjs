@@ -6,8 +6,8 @@
 import { Client } from "../../clients/javascript/wsmb.js"
 import { act, report, told, WebSocket } from "./node_tools.mjs"
 
-const { url, user, password, items, kills } = told
-const sender = new Client(url, { user, password, WebSocket })
+const { url, senderUrl = url, user, password, items, kills } = told
+const sender = new Client(senderUrl, { user, password, WebSocket })
 const receiver = new Client(url, { user, password, WebSocket })
 
 const seen = new Map()
