@@ -9,7 +9,7 @@ export type StateChange =
       state: "waiting"
       /**
        * Why, as far as is known. In a browser a refused login, a refused origin and a broker that is not
-       * there all look alike; Node says "Unexpected server response: 401".
+       * there all look alike, in Node without `ws` as well; `ws` says "Unexpected server response: 401".
        */
       reason: string
       /** Seconds until the next attempt. */

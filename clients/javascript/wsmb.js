@@ -16,6 +16,7 @@ const MAX_BUFFERED_BYTES = 4_194_304
 const MOST_PENDING = 10_000 // far below the 100,000 message ids that the broker remembers
 const GRACE_S = 0.1 // times are exact to a tenth of a second; a ttl of 0 may take one to be sent
 const TOO_BIG = 1009
+const FAILED = "the connection failed"
 
 const CLOCK = {
   now: () => Date.now() / 1000, // goes on while a laptop sleeps, as performance.now() may not
@@ -75,10 +76,9 @@ class Line {
     this.#cancelTimer = clock.later(giveUp, CONNECT_TIMEOUT_S)
     socket.onopen = () => this.#opened()
     socket.onmessage = ({ data }) => this.#received(data)
-    socket.onerror = ({ message = "" }) => (this.#problem = message) // browsers have none
+    socket.onerror = ({ message }) => this.#failed(message)
     socket.onclose = ({ code, reason }) => {
-      const how = code === 1006 ? "the connection failed" : `closed: ${code} ${reason}`.trim()
-      this.end(this.#problem || how, code)
+      this.end(this.#problem || (code === 1006 ? FAILED : `closed: ${code} ${reason}`.trim()), code)
     }
   }
 
@@ -108,12 +108,18 @@ class Line {
     const socket = this.#socket
     this.isOpen = false
     this.#cancelTimer()
-    // `onerror` stays: the package `ws` throws where nobody listens, as when it is closed before it is open.
     socket.onopen = socket.onmessage = socket.onclose = null
+    socket.onerror = () => {} // the package `ws` throws where nobody listens, as when it is closed early
     socket.close(1000)
     this.#to.lost(reason, code)
     for (const answer of this.#asked.values()) answer(null)
     this.#asked.clear()
+  }
+
+  /** Node 20 and 22 tell of no end after this if they have not been let in. Browsers do not say why. */
+  #failed(message = FAILED) {
+    this.#problem = message
+    if (!this.isOpen) this.end(message)
   }
 
   #opened() {

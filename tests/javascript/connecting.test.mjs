@@ -91,6 +91,30 @@ test("an attempt without any answer is given up after 10 s", async () => {
   assert.match(world.states.find(({ state }) => state === "waiting").reason, /10 s/)
 })
 
+test("an attempt that fails is over, whether or not it is said to be closed as well", async () => {
+  for (const drops of [0, 1]) {
+    const world = setUp()
+    world.client.connect()
+    const [socket] = world.sockets
+    socket.onerror({})
+    for (let count = 0; count < drops; count += 1) socket.drop()
+    socket.onerror({ message: "closed before it was open" })
+    await turn()
+    assert.deepEqual(names(world.states), ["connecting", "waiting"])
+    assert.equal(world.states[1].reason, "the connection failed")
+    await world.clock.pass(5)
+    assert.equal(world.sockets.length, 2)
+  }
+})
+
+test("an error on an open connection does not hide how it was closed", async () => {
+  const world = connected()
+  const sending = world.client.send("sms", 1)
+  world.socket.onerror({})
+  world.socket.drop(1009)
+  await assert.rejects(sending, { code: "04" })
+})
+
 test("connect() with a timeout says why there was no connection, and the client goes on", async () => {
   const world = setUp()
   const connecting = world.client.connect({ timeout: 5 })
