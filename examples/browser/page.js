@@ -38,10 +38,19 @@ function onSubmit(form, act) {
   })
 }
 
-onSubmit("login", () => {
-  client = new Client($("url").value, { user: $("user").value, password: $("password").value, onstate: show })
-  client.connect().catch(() => {}) // disconnected before; the state says so
-  enable()
+onSubmit("login", async () => {
+  try {
+    const mine = new Client($("url").value, { user: $("user").value, password: $("password").value })
+    mine.onstate = (change) => (client ?? mine) === mine && show(change) // not if it is an earlier one
+    client = mine
+    enable()
+    await mine.connect()
+  } catch (problem) {
+    if (problem.code === "closed") return // before it was open; the state says so
+    client = null
+    enable()
+    $("state").textContent = problem.message // no address, or one that this page may not use
+  }
 })
 
 $("disconnect").addEventListener("click", async () => {

@@ -96,6 +96,7 @@ class JavascriptTests(JavascriptCase):
         result = self.the_site.report()
         self.assert_nothing_failed(result)
         self.assertEqual(result["problems"], [])
+        self.assertIn("Invalid URL", result["saw"].pop("address"))
         self.assertRegex(result["saw"].pop("refused"), "the connection failed; next attempt in .* s")
         self.assertEqual(
             result["saw"],
