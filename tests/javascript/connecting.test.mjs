@@ -115,6 +115,19 @@ test("an error on an open connection does not hide how it was closed", async () 
   await assert.rejects(sending, { code: "04" })
 })
 
+test("the state says why the connection failed, as far as is known", async () => {
+  for (const [message, reason] of [
+    ["read ECONNRESET", "read ECONNRESET"],
+    [undefined, "the connection failed"],
+  ]) {
+    const world = connected()
+    world.socket.onerror({ message })
+    world.socket.drop()
+    await turn()
+    assert.equal(world.states.at(-1).reason, reason)
+  }
+})
+
 test("connect() with a timeout says why there was no connection, and the client goes on", async () => {
   const world = setUp()
   const connecting = world.client.connect({ timeout: 5 })
