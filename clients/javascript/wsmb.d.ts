@@ -123,7 +123,7 @@ export class Client {
   /** One at a time for a channel. On each new connection the broker is asked for it again. */
   receive<Item = unknown>(channel: string | number, options?: ReceiveOptions): Deliveries<Item>
 
-  /** Whether the broker is well: if it keeps messages, its database answers. */
+  /** Once there is a connection: whether the broker is well, and its database answers if it keeps messages. */
   ping(): Promise<boolean>
 
   /**
