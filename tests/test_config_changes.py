@@ -41,6 +41,8 @@ data[] = u:{SECRET}
 allow[] = * * *
 [limits]
 max_connections = 7
+max_waiting_items_per_channel = 7
+max_waiting_bytes_per_channel = 7
 [proxy]
 trusted_proxies[] = 10.0.0.0/8
 proxy_protocol = true

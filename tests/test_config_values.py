@@ -62,12 +62,27 @@ class ValueTests(ConfigCase):
             ("[database]\nprefix=" + "a" * 61, "[database] prefix", "at most 60"),
             ("[database]\nlimit=-1", "[database] limit", "whole number"),
             ("[credential]\nsource=db", "[credential] source", "file or config"),
+            ("[limits]\nmax_waiting_items=-1", "[limits] max_waiting_items", "whole number"),
+            ("[limits]\nmin_free_disk_bytes=5%", "[limits] min_free_disk_bytes", "0 for no floor, or auto"),
             ("[channel a]\nlimit=x", "[channel a] limit", "whole number"),
         ):
             with self.subTest(ini=ini):
                 text = self.refusal(ini)
                 self.assertTrue(text.startswith(f"{setting} (wsmb.ini line 2): "), text)
                 self.assertIn(remedy, text)
+
+    def test_what_may_wait_in_all_and_on_a_channel(self):
+        given = "max_waiting_items_per_channel = 5"
+        settings = self.load(
+            f"[limits]\n{given}\nmax_waiting_bytes = 0\n[channel a]\n{given}0\n[channel b]\n"
+        )
+        limits = [settings.channel(name).max_waiting_items_per_channel for name in "abc"]
+        self.assertEqual((limits, settings.limits.max_waiting_bytes), ([50, 5, 5], 0))
+
+    def test_the_floor_of_free_disk(self):
+        for text, expected in (("auto", None), ("AUTO", None), ("0", 0), ("123456789012", 123456789012)):
+            settings = self.load(f"[limits]\nmin_free_disk_bytes = {text}")
+            self.assertEqual(settings.limits.min_free_disk_bytes, expected)
 
     def test_prefix_of_60_characters(self):
         prefix = "a$_" * 20

@@ -49,7 +49,8 @@ class CommandError(Exception):
 class StoreError(Exception):
     """A store could not do what it was asked, and will not be able to by trying again.
 
-    `code` is TOO_LARGE for an item that the database cannot take, UNAVAILABLE for all else.
+    `code` is TOO_LARGE for an item that the database cannot take, TOO_MANY where as much waits as may,
+    UNAVAILABLE for all else.
     The text holds no data and no password.
     """
 

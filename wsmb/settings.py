@@ -52,6 +52,10 @@ class ChannelSettings:
     """The field of an item that holds the Unix time from which on it is not to be delivered."""
     text_receivers: int = 0
     """How many receivers get what is sent with the channel in the URL: all, if its section says nothing."""
+    max_waiting_items_per_channel: int = 1_000_000
+    """Items that may wait in the store before what is sent is refused; 0 is no limit."""
+    max_waiting_bytes_per_channel: int = 1_073_741_824
+    """The same, of all of them together, as they stand there."""
     is_dead_letters: bool = False
     """Whether dead letters go here: each in a frame of its own, and not to other dead letters in turn."""
 
@@ -149,6 +153,13 @@ class Limits:
     """That it receives on."""
     max_channels: int = 50_000
     """That anybody receives on."""
+    max_waiting_items: int = 10_000_000
+    """Items that may wait on all channels together before what is sent is refused; 0 is no limit."""
+    max_waiting_bytes: int = 10_737_418_240
+    """The same, of all of them together."""
+    min_free_disk_bytes: int | None = None
+    """Room on an SQLite file's disk below which what is sent is not kept; None is 256 MiB, or a twentieth
+    of a disk where that is less."""
 
 
 class TlsUsers(Enum):

@@ -23,6 +23,13 @@ _TITLES = {
     "proxy_protocol": "[proxy] proxy_protocol",
 }
 
+# Of what a channel has, too.
+_SECTIONS = {
+    "limit": "database",
+    "max_waiting_items_per_channel": "limits",
+    "max_waiting_bytes_per_channel": "limits",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -59,7 +66,7 @@ def differences(old: Settings, new: Settings) -> Iterator[str]:
     for name in _fields(old, new):
         yield _TITLES.get(name) or f"[server] {name.removesuffix('_s')}"
     for key in _keys(old.default_channel, new.default_channel):
-        yield f"[{'database' if key == 'limit' else 'server'}] {key}"
+        yield f"[{_SECTIONS.get(key, 'server')}] {key}"
     before, after = dict(old.channels), dict(new.channels)
     for channel in dict.fromkeys((*before, *after)):
         title = f"[channel {printable(channel)}]"

@@ -130,6 +130,8 @@ def _channel(found: Found) -> ChannelSettings:
         dead_letter_channel=found.value(options.DEAD_LETTER_CHANNEL),
         expire_after_s=found.value(options.EXPIRE_AFTER),
         expire_field=found.value(options.EXPIRE_FIELD),
+        max_waiting_items_per_channel=found.value(options_of_guard.MAX_WAITING_ITEMS_PER_CHANNEL),
+        max_waiting_bytes_per_channel=found.value(options_of_guard.MAX_WAITING_BYTES_PER_CHANNEL),
     )
 
 

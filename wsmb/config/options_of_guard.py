@@ -8,6 +8,7 @@ from wsmb.config import values
 from wsmb.config.option import Option
 
 _MOST = 10_000_000
+_MOST_WAITING = 10**15
 
 # fmt: off
 MAX_CONNECTIONS = Option(
@@ -43,6 +44,30 @@ MAX_FAILURES_PER_USER = Option(
     "limits", "max_failures_per_user", values.whole(1, 1_000_000), "100", "WSMB_MAX_FAILURES_PER_USER",
     "Wrong passwords of one user from all addresses in a minute; then each address has one try, not several",
 )
+MAX_WAITING_ITEMS_PER_CHANNEL = Option(
+    "limits", "max_waiting_items_per_channel", values.whole(0, _MOST_WAITING), "1000000",
+    "WSMB_MAX_WAITING_ITEMS_PER_CHANNEL",
+    "How many items can wait on a channel before what is sent there is refused; 0 is no limit",
+    in_channel=True,
+)
+MAX_WAITING_BYTES_PER_CHANNEL = Option(
+    "limits", "max_waiting_bytes_per_channel", values.whole(0, _MOST_WAITING), "1073741824",
+    "WSMB_MAX_WAITING_BYTES_PER_CHANNEL",
+    "The same, in bytes",
+    in_channel=True,
+)
+MAX_WAITING_ITEMS = Option(
+    "limits", "max_waiting_items", values.whole(0, _MOST_WAITING), "10000000", "WSMB_MAX_WAITING_ITEMS",
+    "How many items can wait on all channels together; 0 is no limit",
+)
+MAX_WAITING_BYTES = Option(
+    "limits", "max_waiting_bytes", values.whole(0, _MOST_WAITING), "10737418240", "WSMB_MAX_WAITING_BYTES",
+    "The same, in bytes",
+)
+MIN_FREE_DISK_BYTES = Option(
+    "limits", "min_free_disk_bytes", values.disk_floor, "auto", "WSMB_MIN_FREE_DISK_BYTES",
+    "sqlite: room on the disk below which what is sent is not kept; auto: 256 MiB, at most a twentieth of it",
+)
 TRUSTED_PROXIES = Option(
     "proxy", "trusted_proxies", values.network, None, "WSMB_TRUSTED_PROXIES",
     "Addresses or networks of proxies, or unix for Unix sockets, whose X-Forwarded-For is believed",
@@ -62,10 +87,14 @@ TLS_CLIENT_CA = Option(
 )
 # fmt: on
 
-LIMITS = (
+LIMITS: tuple[Option[Any], ...] = (
     *(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_CONNECTIONS_PER_USER),
     *(MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS),
     *(MAX_FAILURES, MAX_FAILURES_PER_ADDRESS, MAX_FAILURES_PER_USER),
+    *(MAX_WAITING_ITEMS, MAX_WAITING_BYTES, MIN_FREE_DISK_BYTES),
 )
 """Their keys are the names of the fields of Limits."""
-ALL: tuple[Option[Any], ...] = (*LIMITS, TRUSTED_PROXIES, PROXY_PROTOCOL, TLS_USERS, TLS_CLIENT_CA)
+ALL: tuple[Option[Any], ...] = (
+    *(*LIMITS, MAX_WAITING_ITEMS_PER_CHANNEL, MAX_WAITING_BYTES_PER_CHANNEL),
+    *(TRUSTED_PROXIES, PROXY_PROTOCOL, TLS_USERS, TLS_CLIENT_CA),
+)

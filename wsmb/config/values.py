@@ -76,6 +76,15 @@ def whole(low: int, high: int) -> Parser[int]:
     return parse
 
 
+def disk_floor(text: str, warn: Warn) -> int | None:
+    """Bytes, or `auto`, which is None."""
+    if text.lower() == "auto":
+        return None
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise _unfit(text, "a number of bytes, 0 for no floor, or auto")
+    return int(text)
+
+
 def seconds(low: int, *, or_zero: bool = False) -> Parser[float]:
     """A time in seconds, at most a day."""
     wanted = f"seconds from {low} to 86400" + (", or 0 for never" if or_zero else "")
