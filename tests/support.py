@@ -12,6 +12,9 @@ from unittest import SkipTest
 from wsmb.errors import CloseCode, StoreError
 from wsmb.frames import Bundle
 from wsmb.interfaces import StoredItem
+from wsmb.settings import ChannelSettings
+from wsmb.stock import Rows, Stock
+from wsmb.store.operations import Append
 
 
 def skipped(reason: str) -> Exception:
@@ -103,6 +106,7 @@ class SteppedStore:
         self.last_id = 0
         self.answers = True
         self.failing: StoreError | None = None
+        self.stock = Stock()
         self._operations: deque[Callable[[], None]] = deque()
 
     def insert(self, item_id: int, channel: str, data: bytes) -> None:
@@ -117,9 +121,17 @@ class SteppedStore:
         *,
         expires_at: float | None = None,
         key: bytes | None = None,
+        within: ChannelSettings | None = None,
     ) -> None:
+        append = Append(channel, items, done)
+        refusal = self.stock.begin(append, within)
+
         def carry_out() -> None:
+            if refusal is not None:
+                done(refusal)
+                return
             if self.failing is not None:
+                self.stock.finish(append, (), 0)
                 done(self.failing)
                 return
             ids = range(self.last_id + 1, self.last_id + 1 + len(items))
@@ -129,6 +141,7 @@ class SteppedStore:
                 self.expiry.update((item_id, expires_at) for item_id in ids)
             if key is not None:
                 self.keys.append((key, 0.0))
+            self.stock.finish(append, ids, append.size_bytes)
             done(ids)
 
         self._operations.append(carry_out)
@@ -136,7 +149,8 @@ class SteppedStore:
     def remove(self, item_ids: Sequence[int]) -> None:
         def carry_out() -> None:
             for item_id in item_ids:
-                self.rows.pop(item_id, None)
+                channel, data = self.rows.pop(item_id, ("", b""))
+                self.stock.removed([Rows(channel, 1, len(data))] if channel else [])
 
         self._operations.append(carry_out)
 

@@ -30,7 +30,9 @@ LAYERS = (
     {"deliveries", "pulse", "replies"},
     {"wire"},
     {"proxy_header", "rates", "throttle", "topic_query"},
-    {"interfaces", "settings"},
+    {"interfaces"},
+    {"stock"},
+    {"settings"},
     {"access"},
     {"addresses", "cores", "errors", "fair_queue", "frames", "lean", "log_bounds", "open_files", "stamps"},
 )
@@ -64,6 +66,7 @@ PURE = {
     "forms",
     "interfaces",
     "settings",
+    "stock",
     "addresses",
     "door",
     "fair_queue",

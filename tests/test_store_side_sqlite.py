@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from tests.contracts.census_contract import CensusContract
 from tests.contracts.side_tables_contract import SideTablesContract
 from tests.test_store_sqlite import SqliteCase
 from wsmb.store.sqlite import SqliteDialect
 
 
-class SqliteSideTables(SqliteCase, SideTablesContract):
+class SqliteSideTables(SqliteCase, SideTablesContract, CensusContract):
     # As schema file 0001 makes it, which was all there was at first.
     original_table = (
         "CREATE TABLE mq_data (data_id INTEGER PRIMARY KEY AUTOINCREMENT, channel varchar(100) DEFAULT NULL,"

@@ -14,16 +14,25 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from tests.contracts.store_contract import ask, data_of
 from tests.support import need
 from tests.test_store_sqlite import SqliteCase
 from wsmb.errors import Code, StoreError
+from wsmb.settings import ChannelSettings, Limits
+from wsmb.stock import Disk
 from wsmb.store.dialects import Fault
+from wsmb.store.disk import LOOK_EVERY_S
+from wsmb.store.operations import Append, Batch
 from wsmb.store.sql import SqlStore
 from wsmb.store.sqlite import SqliteDialect
+from wsmb.store.sqlite_file import SqliteFile
 from wsmb.store.sqlite_table import SqliteTable
+from wsmb.store.transaction import Transactions
+
+ANY = ChannelSettings()
 
 
 class SlowTable(SqliteTable):
@@ -56,7 +65,7 @@ class SqliteFaultTest(SqliteCase):
         answer = ask(store.append, "sms", [b"1"])
         for _ in range(2):
             self.assertEqual(await gatherResults([ask(store.check) for _ in range(100)]), [False] * 100)
-        self.assertLessEqual(len(store._writer._lanes), 1)
+        self.assertLessEqual(len(store._writer._lanes), 2)  # the check, and the count of the start
         lock.execute("ROLLBACK")
         await answer
         self.assertIs(await ask(store.check), True)
@@ -195,6 +204,74 @@ def mend(path):
         self.assertEqual((done.stdout, done.stderr), ("waits\nconfirmed [2]\n", ""))
         self.assertEqual(self.sql("SELECT data_id, length(data) FROM mq_data"), [(1, 1), (2, 1_000_002)])
 
+    async def test_below_the_floor_what_is_new_is_refused_and_all_else_goes_on(self) -> None:
+        dialect, clock = TightDisk(self.settings), Clock()
+        store = SqlStore(dialect, reactor, dialect.open(), clock.seconds)
+        self.addCleanup(lambda: ask(store.close))
+        store.stock.limits = Limits(min_free_disk_bytes=1_000)
+        dialect.free_bytes = 1_000
+        ids = await ask(store.append, "sms", [b"1", b"2"], within=ANY)
+        dialect.free_bytes = 999
+        self.assertEqual(await ask(store.append, "sms", [b"3"], within=ANY), [3])  # it has just looked
+        clock.advance(LOOK_EVERY_S)
+        refused, taken = await gatherResults(
+            [ask(store.append, "sms", [b"4"], key=b"k" * 16, within=ANY), ask(store.append, "sms", [b"5"])]
+        )
+        self.assertIs(refused.code, Code.UNAVAILABLE)
+        self.assertEqual(taken, [5])
+        store.remove(ids)
+        self.assertEqual(data_of(await ask(store.page, "sms", 0, 9, 99)), [b"3", b"5"])
+        self.assertIs(await ask(store.check), True)
+        self.assertEqual((store.stock.of("sms"), self.sql("SELECT * FROM mq_message_id")), ((2, 2), []))
+        self.assertIn("min_free_disk_bytes: 1 on 'sms'", store.stock.take_report())
+        dialect.free_bytes = 1_000
+        clock.advance(LOOK_EVERY_S)
+        self.assertEqual(await ask(store.append, "sms", [b"6"], within=ANY), [6])
+
+    def test_what_an_earlier_try_may_have_stored_is_not_refused_by_the_next(self) -> None:
+        dialect = SqliteDialect(self.settings)
+        dialect.open()
+        self.addCleanup(dialect.close)
+        append = Append("sms", [b"1"], lambda _result: None, is_new=True)
+        batch = Batch([append])
+        batch.number(1)
+        with closing(dialect.connect()) as connection:
+            Transactions(dialect, lambda: 0.0).carry_out(connection, batch)
+            connection.commit()
+            batch.unsure = True  # the reply to COMMIT was lost
+            Transactions(dialect, lambda: 0.0, lambda _connection: True).carry_out(connection, batch)
+            connection.commit()
+        self.assertEqual((append.stored, append.refusal), (True, None))
+        self.assertEqual(self.sql("SELECT COUNT(*) FROM mq_data"), [(1,)])
+
+    async def test_what_is_unused_in_the_file_is_room(self) -> None:
+        dialect = SqliteDialect(self.settings)
+        store = SqlStore(dialect, reactor, dialect.open())
+        self.addCleanup(lambda: ask(store.close))
+        ids = await ask(store.append, "sms", [b'"' + b"x" * 1_000_000 + b'"'])
+
+        def room() -> int:
+            """Without what is free on the disk, where others write, too."""
+            with closing(sqlite3.connect(self.path)) as connection:
+                there = SqliteDialect(self.settings)
+                there._file = UnusedOnly(self.path)
+                return there.disk(connection).free_bytes
+
+        self.assertLess(room(), 10_000)
+        store.remove(ids)
+        self.assertIs(await ask(store.check), True)
+        self.assertGreater(room(), 900_000)
+
+    def test_the_disk_that_the_file_is_on(self) -> None:
+        dialect = SqliteDialect(self.settings)
+        dialect.open()
+        self.addCleanup(dialect.close)
+        with closing(dialect.connect()) as connection:
+            disk = dialect.disk(connection)
+        found = os.statvfs(os.path.dirname(self.path))
+        self.assertEqual(disk.size_bytes, found.f_blocks * found.f_frsize)
+        self.assertTrue(0 < disk.free_bytes <= disk.size_bytes)
+
 
 FAILING_SYNC = """
 #include <errno.h>
@@ -232,6 +309,22 @@ async def run():
 reactor.callWhenRunning(lambda: ensureDeferred(run()))
 reactor.run()
 """
+
+
+class TightDisk(SqliteDialect):
+    """On a disk with so much room."""
+
+    free_bytes = 0
+
+    def disk(self, connection: sqlite3.Connection) -> Disk:
+        return Disk(self.free_bytes, 10**12)
+
+
+class UnusedOnly(SqliteFile):
+    """On a disk that is full."""
+
+    def disk(self, unused_bytes: int) -> Disk:
+        return Disk(unused_bytes, super().disk(unused_bytes).size_bytes)
 
 
 class FullDisk(SqliteDialect):

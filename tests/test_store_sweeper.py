@@ -6,7 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from wsmb.errors import Code, StoreError
-from wsmb.store.operations import Sweep
+from wsmb.stock import Rows, Stock
+from wsmb.store.operations import Append, Sweep
 from wsmb.store.sweeper import EVERY_S, FIRST_AFTER_S, Sweeper
 
 
@@ -14,13 +15,25 @@ class SweeperTest(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.asked: list[Sweep] = []
-        self.sweeper = Sweeper(self.asked.append, self.clock.callLater, lambda: 1e9 + self.clock.seconds())
+        self.stock = Stock()
+        self.sweeper = Sweeper(
+            self.asked.append, self.clock.callLater, lambda: 1e9 + self.clock.seconds(), self.stock
+        )
 
     def swept(self, more: bool = False, next_orphans_after: int | None = None) -> None:
         sweep = self.asked.pop()
         self.assertEqual(self.asked, [])
         sweep.more, sweep.next_orphans_after = more, next_orphans_after
         sweep.report(None)
+
+    def test_what_it_has_removed_is_counted(self) -> None:
+        self.stock.begin(Append("a", [b"1"] * 3, lambda _result: None), None)
+        for error, left in ((StoreError(Code.UNAVAILABLE, "no"), 3), (None, 1)):
+            self.clock.advance(EVERY_S)
+            sweep = self.asked.pop()
+            sweep.gone = [Rows("a", 2, 2)]
+            sweep.report(error)
+            self.assertEqual(self.stock.items, left)
 
     def test_it_sweeps_soon_after_the_start_and_then_every_minute(self) -> None:
         self.assertEqual(self.asked, [])

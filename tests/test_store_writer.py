@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsmb.errors import StoreError
+from wsmb.errors import Code, StoreError
 from wsmb.interfaces import StoredItem
 from wsmb.store.dialects import Fault
 from wsmb.store.operations import Append, Batch, Check, NoteTries, Page, Remove
@@ -61,6 +61,8 @@ class SteppedDatabase:
     def _carry_out(self, operation: Any) -> None:
         if self.away:
             raise FailingError(Fault.PASSING)
+        if operation.refusal is not None:
+            return
         match operation:
             case Append():
                 for item_id, item in zip(operation.ids, operation.items, strict=True):
@@ -255,6 +257,16 @@ class FullTest(WriterTest):
         self.clock.advance(LONGEST_DELAY_S)
         self.settle()
         self.assertEqual((self.taken(), self.items()), ([("c", [3])], [b"b", b"c"]))
+
+    def test_what_is_refused_anyway_does_not_wait_for_room(self) -> None:
+        self.fill()
+        refusal = StoreError(Code.TOO_MANY, "no")
+        for _ in range(2):  # in a batch that finds no room, and once it is known that there is none
+            self.append("c")
+            self.writer.submit(Append("sms", [b"d"], self.answers.append, refusal=refusal))
+            self.settle()
+            self.assertEqual(self.taken(), [refusal])
+        self.assertEqual(self.items(), [b"a", b"b"])
 
     def test_tries_wait_as_well(self) -> None:
         self.fill()

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 from wsmb.errors import CloseCode, StoreError
 from wsmb.frames import Bundle
+from wsmb.settings import ChannelSettings
+from wsmb.stock import Stock
 
 
 class StoredItem(NamedTuple):
@@ -42,6 +44,11 @@ class MessageStore(Protocol):
         Of the last 10 minutes, at most the last 100,000.
         """
 
+    @property
+    def stock(self) -> Stock:
+        """How much waits here: exact for what goes through this store; what other programs add and remove
+        is known from the next count on. Each result is given after what it means has been counted."""
+
     def append(
         self,
         channel: str,
@@ -50,6 +57,7 @@ class MessageStore(Protocol):
         *,
         expires_at: float | None = None,
         key: bytes | None = None,
+        within: ChannelSettings | None = None,
     ) -> None:
         """Keep `items` (JSON texts in UTF-8) behind what waits on `channel`, all of them or none.
 
@@ -59,6 +67,10 @@ class MessageStore(Protocol):
         `expires_at`: the Unix time from which on they are of no use; some time after it the store may
         forget them by itself. `key` (16 bytes) is remembered in the same transaction; `items` may be
         empty then.
+
+        `within`: refused with TOO_MANY if with these items more waits than these settings of the channel
+        allow, or `stock.limits`, and with UNAVAILABLE if the disk has too little room left. None: these
+        were taken before, and are never refused for that.
         """
 
     def note_tries(self, tries: Mapping[int, int]) -> None:

@@ -13,6 +13,7 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread
 from tests.contracts.store_replay import FAR, NAMES, STEPS, Replay, ask, data_of
 from wsmb.errors import Code, StoreError
 from wsmb.interfaces import MessageStore, StoredItem
+from wsmb.settings import ChannelSettings, Limits
 
 
 class StoreContract:
@@ -151,6 +152,54 @@ class StoreContract:
         answered: Deferred[Any] = Deferred()
         self.store.append("sms", [b"1"], lambda _ids: self.store.page("sms", 0, 1, 1, answered.callback))
         self.assertEqual(data_of(await answered), [b"1"])
+
+    async def test_it_counts_what_waits(self) -> None:
+        ids = await self.keep("sms", b"1", b'"22"')
+        await self.keep("SMS", b'"333"')
+        await self.keep("sms")
+        stock = self.store.stock
+        self.assertEqual((stock.items, stock.bytes), (3, 10))
+        self.assertEqual((stock.of("sms"), stock.of("SMS"), stock.of("other")), ((2, 5), (1, 5), (0, 0)))
+        self.store.remove([ids[1], 999_999_999, ids[1]])
+        await self.read("sms")
+        self.assertEqual((stock.items, stock.bytes, stock.of("sms")), (2, 6, (1, 1)))
+
+    async def test_it_counts_what_is_on_its_way(self) -> None:
+        answer = ask(self.store.append, "sms", [b"1", b"2"])
+        self.assertEqual((self.store.stock.items, self.store.stock.of("sms")), (2, (2, 2)))
+        await answer
+
+    async def test_one_past_the_limit_of_a_channel_is_refused_until_there_is_room(self) -> None:
+        items = ChannelSettings(max_waiting_items_per_channel=3)
+        size = ChannelSettings(max_waiting_bytes_per_channel=3)
+        for name, within in (("items", items), ("bytes", size)):
+            ids = await ask(self.store.append, name, [b"1", b"2", b"3"], within=within)
+            await self.assert_too_many(name, within)
+            await ask(self.store.append, "another", [b"1"], within=within)
+            await self.keep(name, b"4")  # what was taken before
+            self.store.remove(ids[:2])
+            self.assertEqual(data_of(await self.read(name)), [b"3", b"4"])
+            await ask(self.store.append, name, [b"5"], within=within)
+            await self.assert_too_many(name, within)
+            self.store.remove([item.item_id for item in await self.read("another")])
+
+    async def test_one_past_the_limit_of_all_channels_is_refused_until_there_is_room(self) -> None:
+        within = ChannelSettings()
+        for limits in (Limits(max_waiting_items=3), Limits(max_waiting_bytes=3)):
+            self.store.stock.limits = limits
+            ids = await ask(self.store.append, "a", [b"1", b"2"], within=within)
+            ids += await ask(self.store.append, "b", [b"3"], within=within)
+            await self.assert_too_many("c", within)
+            self.store.remove(ids)
+            await self.read("a")
+
+    async def assert_too_many(self, channel: str, within: ChannelSettings) -> None:
+        """One more is refused, in its turn, and not stored."""
+        answers = [ask(self.store.append, channel, [b"9"], within=within) for _ in range(2)]
+        page = ask(self.store.page, channel, 0, 100, 10**6)
+        for refused in await gatherResults(answers):
+            self.assertIs(refused.code, Code.TOO_MANY)
+        self.assertNotIn(b"9", data_of(await page))
 
     async def test_it_gives_a_sign_of_life(self) -> None:
         self.assertIs(await ask(self.store.check), True)

@@ -96,6 +96,11 @@ class Replay:
         await gatherResults(self.open)
         if self.wrong:
             raise AssertionError(self.wrong[0])
+        await ask(self.store.page, "", 0, 1, 1)
+        for name, rows in self.waiting.items():
+            there = (len(rows), sum(len(row["data"]) for row in rows))
+            if self.store.stock.of(self.prefix + name) != there:
+                raise AssertionError((name, there, self.store.stock.of(self.prefix + name)))
 
 
 _name = st.sampled_from(NAMES[:4])

@@ -8,14 +8,21 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
+from tests.contracts.census_contract import counted
 from tests.contracts.store_contract import ask, data_of
 from tests.integration.server_case import append_numbers
+from tests.integration.tcp_proxy import LossyProxy
 from wsmb.errors import StoreError
 from wsmb.interfaces import MessageStore
 
 
 class LostAnswersContract:
     """A ServerCase mixes it in."""
+
+    async def counted_through_proxy(self) -> tuple[LossyProxy, MessageStore]:
+        """A store behind a proxy, with nothing to do of its own that could be cut in the place of ours."""
+        proxy, store = self.through_proxy()
+        return proxy, await counted(store)
 
     async def assert_stored_once(self, answers: Iterable[Deferred[Any]], store: MessageStore) -> None:
         results = await gatherResults(list(answers))
@@ -41,7 +48,7 @@ class LostAnswersContract:
         self.assertEqual(proxy.cuts, 1)
 
     async def test_after_a_lost_commit_each_page_is_as_if_it_had_not_been_lost(self) -> None:
-        proxy, store = self.through_proxy()
+        proxy, store = await self.counted_through_proxy()
         await ask(store.append, "sms", [b"0"])
         proxy.cut_at(self.commit)
         pages = []
@@ -53,7 +60,7 @@ class LostAnswersContract:
         self.assertEqual((proxy.cuts, len(self.rows())), (1, 20))
 
     async def test_what_another_program_took_after_a_lost_commit_is_not_stored_again(self) -> None:
-        proxy, store = self.through_proxy()
+        proxy, store = await self.counted_through_proxy()
         await ask(store.append, "sms", [b"0"])
         proxy.cut_at(self.commit)
         answer = ask(store.append, "sms", [b"1", b"2", b"3"])
@@ -65,7 +72,7 @@ class LostAnswersContract:
         self.assertEqual(len(ids), 3)
 
     async def test_after_a_lost_commit_keys_and_expiry_are_there_once(self) -> None:
-        proxy, store = self.through_proxy()
+        proxy, store = await self.counted_through_proxy()
         await ask(store.append, "sms", [b"0"])
         for number in range(1, 4):
             proxy.cut_at(self.commit)
@@ -78,7 +85,7 @@ class LostAnswersContract:
         self.assertEqual([bytes(key) for (key,) in keys], [b"%016d" % number for number in range(1, 4)])
 
     async def test_a_key_tells_that_a_lost_commit_succeeded_when_another_program_took_all(self) -> None:
-        proxy, store = self.through_proxy()
+        proxy, store = await self.counted_through_proxy()
         await ask(store.append, "sms", [b"0"])
         proxy.cut_at(self.commit)
         answer = ask(store.append, "sms", [b"1"], key=b"k" * 16)

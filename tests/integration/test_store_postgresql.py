@@ -9,6 +9,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.logger import capturedLogs, formatEvent
 
+from tests.contracts.census_contract import CensusContract
 from tests.contracts.side_tables_contract import SideTablesContract
 from tests.contracts.store_contract import NAMES, StoreContract, ask, data_of
 from tests.integration.postgresql_case import TABLE, PostgresqlCase
@@ -37,7 +38,7 @@ class CaseInsensitiveContract(PostgresqlStoreContract):
         return super().open_store()
 
 
-class PostgresqlSideTables(PostgresqlCase, SideTablesContract):
+class PostgresqlSideTables(PostgresqlCase, SideTablesContract, CensusContract):
     original_table = (
         TABLE.format(data_id="bigserial", channel="varchar(100)", data="text")
         + "; ALTER TABLE mq_data OWNER TO wsmb"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tests.contracts.census_contract import CensusContract
 from tests.contracts.side_tables_contract import SideTablesContract
 from tests.integration.mariadb_case import ORIGINAL_TABLE, MariaDBCase
 from wsmb.store.mysql import MysqlDialect
 
 
-class MariaDBSideTables(MariaDBCase, SideTablesContract):
+class MariaDBSideTables(MariaDBCase, SideTablesContract, CensusContract):
     original_table = ORIGINAL_TABLE.format(charset="latin1")
 
     def make_dialect(self) -> MysqlDialect:

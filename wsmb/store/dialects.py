@@ -11,6 +11,8 @@ from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol
 
 from wsmb.errors import StoreError
+from wsmb.stock import Disk
+from wsmb.store.census import Census
 from wsmb.store.side_tables import SideTables
 
 Row = tuple[int, object, object]
@@ -82,6 +84,14 @@ class Dialect(Protocol):
     @property
     def side(self) -> SideTables:
         """The statements on the tables beside it."""
+
+    @property
+    def census(self) -> Census:
+        """The statements that count what waits in the original's table."""
+
+    def disk(self, connection: Any) -> Disk | None:
+        """The disk that the database is on, if it is known. In the pool's thread; raises OSError and the
+        driver's errors."""
 
     def open(self) -> Opened:
         """Take the tables for this broker alone, bring them up to date and connect.

@@ -61,7 +61,7 @@ class Lanes:
 
         Nothing of it has been committed. False if nothing in it can need room.
         """
-        growing = [op for op in batch.operations if isinstance(op, Append | NoteTries)]
+        growing = [op for op in batch.operations if _grows(op)]
         shrinking = [op for op in batch.operations if isinstance(op, Remove | Sweep)]
         if not growing and not shrinking:
             return False
@@ -109,10 +109,10 @@ class Lanes:
     def _sort(self) -> None:
         """Move what needs room out of the queue."""
         queue = self._queue
-        self._wait([op for op in queue if isinstance(op, Append | NoteTries)])
-        self._queue = deque(self._hiding(op for op in queue if not isinstance(op, Append | NoteTries)))
+        self._wait([op for op in queue if _grows(op)])
+        self._queue = deque(self._hiding(op for op in queue if not _grows(op)))
 
-    def _wait(self, growing: Iterable[Append | NoteTries]) -> None:
+    def _wait(self, growing: Iterable[Operation]) -> None:
         for operation in growing:
             self._waiting.append(operation)
             if type(operation) is Append:
@@ -135,6 +135,10 @@ class Lanes:
                 if type(operation) is Page:
                     operation.hidden |= removed
         return found
+
+
+def _grows(operation: Operation) -> bool:
+    return isinstance(operation, Append | NoteTries) and operation.refusal is None
 
 
 def _gather(lane: deque[Operation]) -> list[Operation]:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from wsmb.errors import Code, StoreError
 from wsmb.interfaces import StoredItem
+from wsmb.settings import ChannelSettings
+from wsmb.stock import Rows, Stock
+from wsmb.store.operations import Append
 
 
 class _Line:
@@ -54,6 +57,7 @@ class MemoryStore:
         self._largest_id = 0
         self._closed = False
         self._results: deque[Callable[[], None]] = deque()
+        self.stock = Stock()
 
     @property
     def keys(self) -> Sequence[tuple[bytes, float]]:
@@ -68,10 +72,13 @@ class MemoryStore:
         *,
         expires_at: float | None = None,
         key: bytes | None = None,
+        within: ChannelSettings | None = None,
     ) -> None:
         """See MessageStore.append. A key is forgotten with the process, so it is not kept at all."""
-        if self._closed:
-            self._later(lambda: done(_closed()))
+        append = Append(channel, items, done)
+        refusal = _closed() if self._closed else self.stock.begin(append, within)
+        if refusal is not None:
+            self._later(lambda: done(refusal))
             return
         first_id = self._largest_id + 1
         self._largest_id += len(items)
@@ -81,6 +88,7 @@ class MemoryStore:
         for item_id, data in zip(ids, items, strict=True):
             line.append(StoredItem(item_id, data, expires_at=expires_at))
             self._line_of[item_id] = channel
+        self.stock.finish(append, ids, append.size_bytes)
         self._later(lambda: done(ids))
 
     def remove(self, item_ids: Sequence[int]) -> None:
@@ -90,6 +98,7 @@ class MemoryStore:
             if channel is None:
                 continue
             line = self._lines[channel]
+            self.stock.removed((Rows(channel, 1, len(line.data[item_id].data)),))
             line.remove(item_id)
             if not line.data:
                 del self._lines[channel]

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings
+from wsmb.store.census import Census, CensusWords
 from wsmb.store.dialects import Fault, Opened
 from wsmb.store.migrations import check_columns, table_name, upgrade
 from wsmb.store.mysql_lock import LockTaken, MysqlLock
@@ -51,6 +52,12 @@ SELECT GREATEST(COALESCE((SELECT MAX(data_id) FROM `{table}`), 0), COALESCE(
 _HAS_VERSION = """
 SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"""
 _VERSION = "SELECT MAX(number) FROM `{prefix}version`"
+_CENSUS_WORDS = CensusWords(
+    mark="%s",
+    table="",
+    channel="CAST(CONVERT(channel USING utf8mb4) AS BINARY)",
+    size="LENGTH(data)",
+)
 _WORDS = Words(mark="%s", quote="`", put="REPLACE INTO {item} (data_id, tries, expires_at) VALUES {rows}")
 
 _CONNECT_TIMEOUT_S = 5
@@ -87,6 +94,7 @@ class MysqlDialect:
         self._lock = MysqlLock(self._name)
         self.table = MysqlTable(self._name)
         self.side = SideTables(settings.prefix, _WORDS)
+        self.census = Census(_CENSUS_WORDS._replace(table=f"`{self._name}`"))
 
     def open(self) -> Opened:
         """See Dialect.open."""
@@ -113,6 +121,9 @@ class MysqlDialect:
         if self._opened is not None:
             self._opened.close()
         self._connection = self._opened = None
+
+    def disk(self, connection: Any) -> None:
+        """See Dialect.disk: only the server knows."""
 
     def interrupt(self) -> None:
         """See Dialect.interrupt. PyMySQL has no word for it: its socket is shut down."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wsmb.errors import StoreError
+from wsmb.errors import Code, StoreError
 from wsmb.interfaces import StoredItem
+from wsmb.stock import Rows, Stock
+
+NO_ROOM = StoreError(Code.UNAVAILABLE, "the disk has too little room left")
 
 
 @dataclass(slots=True, eq=False)
@@ -18,25 +21,34 @@ class Append:
     done: Callable[[Sequence[int] | StoreError], None]
     expires_at: float | None = None
     key: bytes | None = None
+    is_new: bool = False
+    """Whether it is to be refused where the disk has too little room left."""
     refusal: StoreError | None = None
+    stock: Stock | None = None
+    """Where it was counted as coming."""
     ids: Sequence[int] = ()
     texts: Sequence[str] = ()
     """The items as they go into the database, from when they go."""
     stored: bool = False
     """An earlier try has been committed, though it did not look so then."""
+    size_bytes: int = field(init=False)
+    """Data it may move, for the bound of a batch."""
+
+    def __post_init__(self) -> None:
+        self.size_bytes = sum(map(len, self.items))
 
     @property
     def rows(self) -> int:
         """Rows it may touch, for the bound of a batch."""
         return len(self.items) or 1
 
-    @property
-    def size_bytes(self) -> int:
-        """Data it may move, for the bound of a batch."""
-        return sum(map(len, self.items))
-
     def report(self, error: StoreError | None) -> None:
         """Tell the caller how it went."""
+        stock = self.stock
+        if stock is not None:
+            stock.finish(self, () if error else self.ids, sum(map(len, self.texts)))
+            if error is NO_ROOM:
+                stock.no_room(self.channel)
         self.done(error or self.ids)
 
 
@@ -45,7 +57,11 @@ class Remove:
     """MessageStore.remove. It has nobody to tell."""
 
     ids: Sequence[int]
+    stock: Stock | None = None
+    """Where what is gone is counted."""
     refusal: StoreError | None = None
+    gone: Sequence[Rows] = ()
+    """What it has removed, together with those that went along."""
     size_bytes: int = 0
 
     @property
@@ -54,7 +70,9 @@ class Remove:
         return len(self.ids)
 
     def report(self, error: StoreError | None) -> None:
-        """Nothing: what could not be removed is delivered again, which is allowed."""
+        """What could not be removed is delivered again, which is allowed."""
+        if error is None and self.stock is not None:
+            self.stock.removed(self.gone)
 
 
 @dataclass(slots=True, eq=False)
@@ -129,6 +147,8 @@ class Sweep:
     """In the end, where the next portion is to go on with that."""
     more: bool = False
     """In the end, whether another portion is to come."""
+    gone: Sequence[Rows] = ()
+    """In the end, what it has removed."""
     refusal: StoreError | None = None
     rows: int = 2_000
     size_bytes: int = 0
@@ -136,11 +156,31 @@ class Sweep:
     def report(self, error: StoreError | None) -> None:
         """Say what is left to do; after an error nothing, for now."""
         if error is not None:
-            self.more = False
+            self.more, self.gone = False, ()
         self.done(self)
 
 
-Operation = Append | Remove | NoteTries | Page | Check | Sweep
+@dataclass(slots=True, eq=False)
+class Count:
+    """Count one portion of what waits."""
+
+    after_id: int
+    most: int
+    """How many rows to look at."""
+    done: Callable[[Count, StoreError | None], None]
+    found: Sequence[Rows] = ()
+    last_id: int | None = None
+    """The last row's id; None if there are no more rows."""
+    refusal: StoreError | None = None
+    rows: int = 2_000
+    size_bytes: int = 0
+
+    def report(self, error: StoreError | None) -> None:
+        """Say what was found."""
+        self.done(self, error)
+
+
+Operation = Append | Remove | NoteTries | Page | Check | Sweep | Count
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,7 @@ import psycopg
 from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings
 from wsmb.store import postgresql_session
+from wsmb.store.census import Census, CensusWords
 from wsmb.store.dialects import Fault, Opened
 from wsmb.store.migrations import table_name
 from wsmb.store.postgresql_ids import IdsPassedError
@@ -18,6 +19,12 @@ from wsmb.store.postgresql_table import PostgresqlTable
 from wsmb.store.postgresql_tables import PostgresqlTables
 from wsmb.store.side_tables import SideTables, Words
 
+_CENSUS_WORDS = CensusWords(
+    mark="%s",
+    table="",
+    channel='channel::text COLLATE "C"',
+    size="OCTET_LENGTH(data)",
+)
 _WORDS = Words(
     mark="%s",
     quote='"',
@@ -61,6 +68,7 @@ class PostgresqlDialect:
         self._one_broker = OneBroker(name)
         self.table = PostgresqlTable(name)
         self.side = SideTables(settings.prefix, _WORDS)
+        self.census = Census(_CENSUS_WORDS._replace(table=f'"{name}"'))
         self._tables = PostgresqlTables(settings, self.table, self.side)
 
     def open(self) -> Opened:
@@ -97,6 +105,9 @@ class PostgresqlDialect:
         if self._opened is not None:
             self._opened.close()
         self._connection = self._opened = None
+
+    def disk(self, connection: Any) -> None:
+        """See Dialect.disk: only the server knows."""
 
     def interrupt(self) -> None:
         """See Dialect.interrupt."""

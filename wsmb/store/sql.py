@@ -16,8 +16,12 @@ from twisted.python.failure import Failure
 
 from wsmb.errors import StoreError
 from wsmb.interfaces import StoredItem
+from wsmb.settings import ChannelSettings
+from wsmb.stock import Stock
 from wsmb.store.dialects import Dialect, Opened
+from wsmb.store.disk import DiskFloor
 from wsmb.store.operations import Append, Batch, Check, NoteTries, Page, Remove
+from wsmb.store.recount import Recount
 from wsmb.store.sweeper import Sweeper
 from wsmb.store.transaction import Transactions
 from wsmb.store.writer import Writer
@@ -70,10 +74,13 @@ class SqlStore:
         self._pool.dbapi = dialect
         self._pool.connectionFactory = _Connection
         self._pool.threadpool.threadFactory = _DaemonThread
-        self._transactions = Transactions(dialect.table, dialect.side, now)
+        self.stock = Stock()
+        floor = DiskFloor(dialect.disk, self.stock, now)
+        self._transactions = Transactions(dialect, now, floor.is_low)
         self._writer = Writer(self._run, dialect.fault, reactor.callLater, opened.largest_id)
         self._keys = opened.keys
-        self._sweeper = Sweeper(self._writer.submit, reactor.callLater, now)
+        self._sweeper = Sweeper(self._writer.submit, reactor.callLater, now, self.stock)
+        self._recount = Recount(self._writer.submit, reactor.callLater, self.stock)
         # Who waits for the one check in the queue, each with the end of his patience.
         self._asking: list[tuple[DelayedCall, Callable[[bool], None]]] = []
         self._checking = False
@@ -94,13 +101,18 @@ class SqlStore:
         *,
         expires_at: float | None = None,
         key: bytes | None = None,
+        within: ChannelSettings | None = None,
     ) -> None:
         """See MessageStore.append."""
-        self._writer.submit(Append(channel, items, done, expires_at, key))
+        append = Append(channel, items, done, expires_at, key, is_new=within is not None)
+        append.refusal = self.stock.begin(append, within)
+        if append.refusal is None:
+            append.stock = self.stock
+        self._writer.submit(append)
 
     def remove(self, item_ids: Sequence[int]) -> None:
         """See MessageStore.remove."""
-        self._writer.submit(Remove(item_ids))
+        self._writer.submit(Remove(item_ids, self.stock))
 
     def note_tries(self, tries: Mapping[int, int]) -> None:
         """See MessageStore.note_tries."""
@@ -147,6 +159,7 @@ class SqlStore:
         if len(self._waiting) > 1:
             return
         self._sweeper.stop()
+        self._recount.stop()
         self._timer = self._reactor.callLater(_CLOSE_S, self._give_up)
         self._writer.drain(self._let_go)
 

@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 
 from wsmb.errors import SettingError
 from wsmb.settings import DatabaseSettings
+from wsmb.stock import Disk
+from wsmb.store.census import Census, CensusWords
 from wsmb.store.dialects import Fault, Opened
 from wsmb.store.migrations import check_columns, table_name, upgrade
 from wsmb.store.side_tables import SideTables, Words
@@ -16,6 +18,9 @@ from wsmb.store.sqlite_table import SqliteTable
 
 _HAS_VERSION = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
 _VERSION = 'SELECT MAX(number) FROM "{prefix}version"'
+_CENSUS_WORDS = CensusWords(
+    mark="?", table="", channel="CAST(channel AS BLOB)", size="LENGTH(CAST(data AS BLOB))"
+)
 _WORDS = Words(mark="?", quote='"', put="REPLACE INTO {item} (data_id, tries, expires_at) VALUES {rows}")
 
 _OPEN_TIMEOUT_S = 5.0
@@ -39,6 +44,7 @@ class SqliteDialect:
         self._opened: sqlite3.Connection | None = None
         self.table = SqliteTable(self._name)
         self.side = SideTables(settings.prefix, _WORDS)
+        self.census = Census(_CENSUS_WORDS._replace(table=f'"{self._name}"'))
 
     def open(self) -> Opened:
         """See Dialect.open. A damaged file is moved aside."""
@@ -60,6 +66,12 @@ class SqliteDialect:
         """See Dialect.connect."""
         connection, self._opened = self._opened, None
         return connection or self._connect(_LOCK_TIMEOUT_S)
+
+    def disk(self, connection: sqlite3.Connection) -> Disk:
+        """See Dialect.disk. The file never shrinks: what has been removed leaves room in it."""
+        ((unused_pages,),) = connection.execute("PRAGMA freelist_count")
+        ((page_bytes,),) = connection.execute("PRAGMA page_size")
+        return self._file.disk(unused_pages * page_bytes)
 
     def interrupt(self) -> None:
         """See Dialect.interrupt."""

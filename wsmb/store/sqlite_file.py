@@ -12,6 +12,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from wsmb.errors import SettingError
+from wsmb.stock import Disk
 
 _CHECK = "PRAGMA quick_check(1)"
 _CHECK_TIMEOUT_S = 5.0
@@ -67,6 +68,11 @@ class SqliteFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def disk(self, unused_bytes: int) -> Disk:
+        """The disk that it is on; `unused_bytes` of the file itself hold nothing. OSError."""
+        found = os.statvfs(self._real)
+        return Disk(found.f_bavail * found.f_frsize + unused_bytes, found.f_blocks * found.f_frsize)
 
     def check(self) -> None:
         """Look the file through; if it is damaged, move it aside and make a new one.

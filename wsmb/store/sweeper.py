@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.base import DelayedCall
 
+from wsmb.stock import Stock
 from wsmb.store.operations import Sweep
 
 FIRST_AFTER_S, EVERY_S = 10.0, 60.0
@@ -14,7 +15,8 @@ FIRST_AFTER_S, EVERY_S = 10.0, 60.0
 class Sweeper:
     """Asks for a sweep every minute, portion by portion, each behind what was asked meanwhile.
 
-    The first time it also looks for what the original program has left behind. `now` gives Unix time.
+    The first time it also looks for what the original program has left behind. `now` gives Unix time;
+    `stock` is told what is gone.
     """
 
     def __init__(
@@ -22,10 +24,12 @@ class Sweeper:
         submit: Callable[[Sweep], None],
         call_later: Callable[..., DelayedCall],
         now: Callable[[], float],
+        stock: Stock,
     ) -> None:
         self._submit = submit
         self._call_later = call_later
         self._now = now
+        self._stock = stock
         self._orphans_after: int | None = 0
         self._timer: DelayedCall | None = call_later(FIRST_AFTER_S, self._sweep)
         self._stopped = False
@@ -42,6 +46,7 @@ class Sweeper:
         self._submit(Sweep(self._now(), self._swept, self._orphans_after))
 
     def _swept(self, sweep: Sweep) -> None:
+        self._stock.removed(sweep.gone)
         self._orphans_after = sweep.next_orphans_after
         if self._stopped:
             return

@@ -11,10 +11,10 @@ from twisted.logger import Logger
 
 from wsmb.errors import Code, StoreError
 from wsmb.interfaces import StoredItem
-from wsmb.store.dialects import Row, Table
+from wsmb.stock import Rows
+from wsmb.store.dialects import Dialect, Row
 from wsmb.store.json_text import as_bytes, from_column, to_ascii
-from wsmb.store.operations import Append, Batch, Check, NoteTries, Page, Remove, Sweep
-from wsmb.store.side_tables import SideTables
+from wsmb.store.operations import NO_ROOM, Append, Batch, Check, Count, NoteTries, Page, Remove, Sweep
 
 _ALIVE = "SELECT 1"
 _MOST_REPORTED = 1000
@@ -29,10 +29,15 @@ class Transactions:
 
     _log = Logger()
 
-    def __init__(self, table: Table, side: SideTables, now: Callable[[], float]) -> None:
-        self._table = table
-        self._side = side
+    def __init__(
+        self, dialect: Dialect, now: Callable[[], float], is_low: Callable[[Any], bool] | None = None
+    ) -> None:
+        """`is_low`: whether the disk has too little room left for what is new."""
+        self._table = dialect.table
+        self._side = dialect.side
+        self._census = dialect.census
         self._now = now
+        self._is_low = is_low or (lambda _connection: False)
         self._reported: set[int] = set()
         self._steps: dict[type, Callable[[Any, list[Any]], None]] = {
             Append: self._append,
@@ -41,12 +46,21 @@ class Transactions:
             Page: self._pages,
             Check: self._check,
             Sweep: self._sweep,
+            Count: self._count,
         }
 
     def carry_out(self, connection: Any, batch: Batch) -> None:
         """Do all of `batch`, in order; raises the driver's errors."""
-        for append in batch.appends:
-            self._prepare(connection, append)
+        self._census.begin_again(batch.operations)
+        appends = batch.appends
+        # Not where an earlier try may have stored it.
+        has_new = not batch.unsure and any(append.is_new for append in appends)
+        is_low = has_new and self._is_low(connection)
+        for append in appends:
+            if is_low and append.is_new:
+                append.refusal = NO_ROOM
+            else:
+                self._prepare(connection, append)
         if batch.unsure or batch.collisions:
             self._find_out(connection, batch)
         for kind, group in groupby((op for op in batch.operations if op.refusal is None), key=type):
@@ -90,11 +104,18 @@ class Transactions:
         self._side.put_keys(connection, _keys(group), self._now())
 
     def _remove(self, connection: Any, group: list[Remove]) -> None:
-        self._delete(connection, [item_id for remove in group for item_id in remove.ids])
+        gone = self._delete(connection, [item_id for remove in group for item_id in remove.ids])
+        if gone:  # else an earlier try may have been committed, which has noted what it removed
+            for remove in group:
+                remove.gone = ()
+            group[0].gone = gone
 
-    def _delete(self, connection: Any, ids: Sequence[int]) -> None:
+    def _delete(self, connection: Any, ids: Sequence[int]) -> list[Rows]:
+        """What it removes."""
+        gone = self._census.of(connection, ids)
         self._table.delete(connection, ids)
         self._side.delete(connection, ids)
+        return gone
 
     def _note_tries(self, connection: Any, group: list[NoteTries]) -> None:
         for note in group:
@@ -103,7 +124,7 @@ class Transactions:
     def _sweep(self, connection: Any, group: list[Sweep]) -> None:
         for sweep in group:
             expired = self._side.expired(connection, sweep.now - _EXPIRED_FOR_S, _MOST_ITEMS_SWEPT)
-            self._delete(connection, expired)
+            sweep.gone = self._delete(connection, expired) or sweep.gone
             sweep.more = len(expired) == _MOST_ITEMS_SWEPT
             sweep.more |= self._side.forget_keys(connection, sweep.now, _MOST_KEYS_SWEPT)
             if sweep.orphans_after is not None:
@@ -111,6 +132,10 @@ class Transactions:
                     connection, sweep.orphans_after, _MOST_ITEMS_SWEPT
                 )
                 sweep.more |= sweep.next_orphans_after is not None
+
+    def _count(self, connection: Any, group: list[Count]) -> None:
+        for count in group:
+            count.found, count.last_id = self._census.portion(connection, count.after_id, count.most)
 
     def _check(self, connection: Any, _group: list[Check]) -> None:
         with closing(connection.cursor()) as cursor:

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from wsmb.errors import Code, StoreError
 from wsmb.store.dialects import Fault, kind_of
 from wsmb.store.lanes import Lanes
-from wsmb.store.operations import Batch, Operation
+from wsmb.store.operations import Batch, Count, Operation
 
 # The database is used again within a second of its return.
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 0.5
@@ -42,7 +42,7 @@ class Writer:
         self._call_later = call_later
         self._next_id = largest_id + 1
         self.batches = 0
-        """How many batches have been carried out."""
+        """How many batches have been carried out that somebody has asked for."""
         self._lanes = Lanes()
         self._batch: Batch | None = None
         self._reporting = False
@@ -109,7 +109,8 @@ class Writer:
         if self._refused > 1:
             self._log.error("{refused} operations were refused in a row", refused=self._refused)
         self._refused = 0
-        self.batches += 1
+        # That what is there can be counted says nothing of whether anything can be written.
+        self.batches += any(type(operation) is not Count for operation in batch.operations)
         self._finish(batch, None)
 
     def _failed(self, failure: Failure, batch: Batch) -> None:
