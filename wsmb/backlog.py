@@ -101,9 +101,8 @@ class Backlog:
         self.is_clear = self._skipped = False
         self._read_again(0)
 
-    def keep(self, message: Message, done: Done) -> None:
-        """Add the items of a message."""
-        items = message.split()
+    def keep(self, message: Message, done: Done, *, is_new: bool) -> None:
+        """Add the items of a message. `is_new`: its sender has not been told that it was taken."""
 
         def kept(result: Sequence[int] | StoreError) -> None:
             if isinstance(result, StoreError):
@@ -111,9 +110,9 @@ class Backlog:
             else:
                 if message.sender is not None:
                     self._note_own(message.sender, result)
-                done(None, stored=len(items))
+                done(None, stored=len(result))
 
-        self._store.append(self._name, items, kept, expires_at=message.expires_at, key=message.key)
+        message.append_to(self._store, self._name, kept, self._settings if is_new else None)
         self._grow()
 
     def leave_there(self, sender: Peer | None, ids: Sequence[int]) -> None:
@@ -304,13 +303,15 @@ class Backlog:
         self._front.rests()
 
 
-def keep(store: MessageStore, name: str, message: Message, done: Done) -> None:
-    """Put `message` behind what waits on the channel `name`, on which nobody receives."""
-    items = message.split()
-    store.append(
-        name,
-        items,
-        lambda result: done(result) if isinstance(result, StoreError) else done(None, stored=len(items)),
-        expires_at=message.expires_at,
-        key=message.key,
-    )
+def keep(
+    store: MessageStore, name: str, message: Message, done: Done, within: ChannelSettings | None
+) -> None:
+    """Put `message` behind what waits on the channel `name`, on which nobody receives.
+
+    `within`: see MessageStore.append.
+    """
+
+    def kept(result: Sequence[int] | StoreError) -> None:
+        done(result) if isinstance(result, StoreError) else done(None, stored=len(result))
+
+    message.append_to(store, name, kept, within)

@@ -105,7 +105,7 @@ class Broker:
 
     def _use_limits(self, settings: Settings) -> None:
         self.keeps = settings.keeps_data
-        self.limits = settings.limits
+        self.limits = self._store.stock.limits = settings.limits
         self._around.max_depth = settings.limits.max_json_depth
         self.decode = wire.decoder(settings.limits.max_json_depth)
         # A frame of so many items and one more is longer than this.
@@ -225,7 +225,7 @@ class Broker:
             return 0
         expires_at = settings.expires_at(ttl_s, self.pulse.unix_time_s)
         message = Message(payload, data, 0, None, expires_at=expires_at, key=key)
-        keep(self._store, name, message, ledger.begin(cost_bytes(payload)))
+        keep(self._store, name, message, ledger.begin(cost_bytes(payload)), settings)
         return None
 
     def send_text(self, name: str, text: bytes, limit: int | None, sender: Peer, ledger: Ledger) -> None:
@@ -243,7 +243,7 @@ class Broker:
         if settings.keep_data is KeepData.NEVER:
             self._around.lingering.add(name, message, ())
         else:
-            keep(self._store, name, message, ledger.begin(cost_bytes(message.payload)))
+            keep(self._store, name, message, ledger.begin(cost_bytes(message.payload)), settings)
 
     def _bury(self, name: str, letters: Sequence[bytes], done: Done) -> None:
         channel = self._channels.get(name)
@@ -251,6 +251,6 @@ class Broker:
         if channel is not None:
             channel.put(message, done)
         elif self._settings.channel(name).keep_data is not KeepData.NEVER:
-            keep(self._store, name, message, done)
+            keep(self._store, name, message, done, within=None)
         else:
             done(None)

@@ -196,7 +196,7 @@ class Channel:
         if self._keeps:
             # Of what is held and in the store already, nothing may get stuck behind what goes there now.
             self._held.leave_to_store()
-            self._backlog.keep(message, done)
+            self._backlog.keep(message, done, is_new=False)
         else:
             self._hand_to_any(message)
             done(None)

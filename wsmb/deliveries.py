@@ -9,7 +9,8 @@ import msgspec
 
 from wsmb import wire
 from wsmb.errors import StoreError
-from wsmb.interfaces import Peer
+from wsmb.interfaces import MessageStore, Peer
+from wsmb.settings import ChannelSettings
 
 
 class Done(Protocol):
@@ -70,6 +71,16 @@ class Message(msgspec.Struct, eq=False):
         if isinstance(self.items, msgspec.Raw):
             self.items = wire.items(self.items)
         return self.items
+
+    def append_to(
+        self,
+        store: MessageStore,
+        channel: str,
+        done: Callable[[Sequence[int] | StoreError], None],
+        within: ChannelSettings | None = None,
+    ) -> None:
+        """See MessageStore.append."""
+        store.append(channel, self.split(), done, expires_at=self.expires_at, key=self.key, within=within)
 
 
 class Delivery:

@@ -84,7 +84,7 @@ class Held:
             if message.done is not None:
                 message.done = done
                 if self._stores_first or self._is_stuck:
-                    self._unproved.store_first(message, self._committed)
+                    self._unproved.store_first(message, self._committed, is_new=True)
 
     def _tell_later(self, done: Done, error: StoreError | None, receivers: int, stored: int) -> None:
         self._later(0, lambda: done(error, receivers, stored))
@@ -136,7 +136,7 @@ class Held:
             self._unproved.persist()
             for message in self._queue:
                 if not message.ids and not message.storing:
-                    self._unproved.store_first(message, self._committed)
+                    self._unproved.store_first(message, self._committed, is_new=True)
 
     def leave_to_store(self) -> None:
         """Nothing is to go from here any more."""
@@ -176,7 +176,7 @@ class Held:
 
     def _keep(self, message: Message, done: Done) -> None:
         self._unproved.persist()
-        self._backlog.keep(message, done)
+        self._backlog.keep(message, done, is_new=True)
 
     def _leave(self, message: Message) -> None:
         if message.ids:

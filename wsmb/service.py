@@ -245,6 +245,9 @@ class BrokerService(service.Service):
         if counts:
             text = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
             _log.info("items in the last minute: {counts}", counts=text)
+        refused = self._store.stock.take_report()
+        if refused:
+            _log.warn("{refused}", refused=refused)
 
     def _repeat(self, call: Callable[[], None], interval_s: float) -> None:
         loop = LoopingCall(call)
@@ -269,7 +272,7 @@ class BrokerService(service.Service):
         yield self._factory.end_all(self._settings.drain_seconds, STOP_GRACE_S)
         for loop in self._loops:
             loop.stop()
-        self._factory.report_refusals()
+        self._report()
         self._users.stop()
         _log.info("wsmb has stopped")
 

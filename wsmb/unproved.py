@@ -80,8 +80,17 @@ class Unproved:
 
     # Into the store
 
-    def store_first(self, message: Message, committed: Callable[[Message, StoreError | None], None]) -> None:
-        """Put `message` into the store; its items are not to be read there, but go from memory."""
+    def store_first(
+        self,
+        message: Message,
+        committed: Callable[[Message, StoreError | None], None],
+        *,
+        is_new: bool = False,
+    ) -> None:
+        """Put `message` into the store; its items are not to be read there, but go from memory.
+
+        `is_new`: its sender has not been told that it was taken, so that it may be refused.
+        """
         message.storing = True
         self._storing += 1
 
@@ -96,9 +105,7 @@ class Unproved:
                 committed(message, None)
             self._tell_idle()
 
-        self._store.append(
-            self._name, message.split(), stored, expires_at=message.expires_at, key=message.key
-        )
+        message.append_to(self._store, self._name, stored, self._settings if is_new else None)
 
     def persist(self, others: Sequence[Message] = ()) -> None:
         """Put what is outstanding into the store, since something newer is about to go there.
