@@ -203,6 +203,21 @@ class KeepDataTests(SynchronousTestCase):
         bench.settle()
         self.assertEqual((bench.store.waiting("c"), sender.unfinished), (["one"], 0))
 
+    def test_to_nothing_what_fails_goes_to_who_comes_in_the_same_moment_before_what_waits(self) -> None:
+        bench = ChangingBench(limit=1)
+        bench.client().send("one")
+        bench.client().send("two")
+        bench.settle()
+        first = bench.receiver(prefetch=1)
+        bench.change(keep_data=NEVER)
+        self.assertEqual(first.take(), ["one"])
+        first.leave()
+        first.receiver.acks.reject(1, "", 0.0)
+        second = bench.client()
+        second.receive("c")
+        bench.settle()
+        self.assertEqual(second.take(), ["one", "two"])
+
 
 class OtherSettingsTests(SynchronousTestCase):
     def test_number_of_receiver_and_who_they_are(self) -> None:

@@ -100,6 +100,8 @@ class Channel:
 
         To join twice is to join once, on the newer terms.
         """
+        # What has failed in this very turn of the reactor is older than what waits.
+        self._unproved.redeliver()
         if self._is_emptying:
             self._has_emptied()
         is_new = self._receivers.join(receiver.peer, is_passing=is_passing)
