@@ -82,6 +82,8 @@ PURE = {
     "client.commands",
     "client.core",
     "client.target",
+    "cli.item_environment",
+    "cli.work",
     "bench.load",
     "bench.marks",
     "bench.dialect",

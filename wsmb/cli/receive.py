@@ -1,4 +1,4 @@
-"""`wsmb receive`: print what comes on channels, one JSON line for each item."""
+"""`wsmb receive`: print what comes on channels, one JSON line for each item, or run a command for each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from wsmb import wire
 from wsmb.cli import arguments as common
 from wsmb.cli.arguments import DONE
+from wsmb.cli.exec_options import add_exec_options, check_exec_options, execute
 from wsmb.cli.output import Output
 from wsmb.cli.receiving import Receiving
 
@@ -18,11 +19,13 @@ Print each item that comes on the channels as one line of JSON. What has been wr
 is acknowledged; what has not (the disk is full, the reader is gone, the command is killed) the broker
 delivers again, so that nothing is lost, and the last lines before such an end may come twice. Connects
 again, for ever, when the connection is lost; ends on SIGTERM, SIGINT, after --count items, and when
-nobody reads its output."""
+nobody reads its output. Or, with --exec, run a command for each item."""
 
 EXAMPLE = """\
   wsmb receive sms | while read -r item; do echo "got $item"; done
-  wsmb receive sms --count 1 >> outbox.jsonl"""
+  wsmb receive sms --count 1 >> outbox.jsonl
+  wsmb receive sms --exec 'gammu sendsms TEXT "$WSMB_ITEM_RECEIVER" -text "$WSMB_ITEM_MESSAGE"'
+  wsmb receive jobs --jobs 4 --timeout 300 --dead-on 65 --exec ./work.sh"""
 
 COUNT_HELP = """\
 end after N items, and leave all others to the broker. A frame with more items than are still wanted is
@@ -33,8 +36,11 @@ wanted of the frame is printed, and the frame is left for the next receiver as a
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb receive` with the arguments after that word. Raises UsageError."""
     arguments = _parser().read(argv)
+    check_exec_options(arguments)
     channels = common.channels(arguments.words, environ)
     target = common.target(arguments, environ)
+    if arguments.exec is not None:
+        return execute(arguments, channels, target, environ)
     if arguments.count == 0:
         return DONE
     if sys.stdout is None:
@@ -82,7 +88,8 @@ def _parser() -> common.Parser:
         type=common.number,
         metavar="N",
         help="most frames of a channel that are on their way and not acknowledged yet (default"
-        f" {wire.DEFAULT_PREFETCH}, with --count 1); fewer for a reader that takes seconds for an item",
+        f" {wire.DEFAULT_PREFETCH}, with --count 1, with --exec as many as --jobs); fewer for a reader that"
+        " takes seconds for an item",
     )
     acks.add_argument(
         "--no-ack",
@@ -90,5 +97,6 @@ def _parser() -> common.Parser:
         help="acknowledge nothing: what reaches this process counts as delivered (as with the original"
         " broker, which knows no acknowledgements)",
     )
+    add_exec_options(parser)
     parser.add_target()
     return parser

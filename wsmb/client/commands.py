@@ -49,9 +49,12 @@ def ack_message(deliveries: Sequence[int], confirm: str | int | None = None) -> 
     return b'{"command":"ack-message","delivery":%s%s}' % (_encode(deliveries), _confirm(confirm))
 
 
-def reject_message(deliveries: Sequence[int], confirm: str | int | None = None) -> bytes:
-    """These frames are to be delivered again."""
-    return b'{"command":"reject-message","delivery":%s%s}' % (_encode(deliveries), _confirm(confirm))
+def reject_message(
+    deliveries: Sequence[int], confirm: str | int | None = None, *, delay_s: float | None = 0.0
+) -> bytes:
+    """These frames are to be delivered again after `delay_s`, or not at all (None)."""
+    terms = b',"requeue":false' if delay_s is None else b',"delay":%s' % _encode(delay_s) if delay_s else b""
+    return b'{"command":"reject-message","delivery":%s%s%s}' % (_encode(deliveries), terms, _confirm(confirm))
 
 
 def leave_channel(channel: str, confirm: str | int | None = None) -> bytes:
