@@ -149,6 +149,8 @@ class AgainTests(WorkCase):
         self.assert_answers(Answer(1, True))
 
     def test_what_ended_while_there_was_no_connection(self) -> None:
+        self.came(9, b"x", b"y")
+        self.end(DONE, FAILED)  # something older is remembered
         for outcome, runs_again in ((DONE, False), (FAILED, True)):
             self.came(1, b"a")
             (running,) = self.begin(1)
