@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 from wsmb import wire
 from wsmb.access import ACTIONS, RESERVED, SEND, AccessList, Action
+from wsmb.cli import arguments as common
 from wsmb.cli.arguments import FAILED, UsageError
 from wsmb.config import load_access
 from wsmb.errors import CommandError, SettingError
@@ -16,22 +15,16 @@ from wsmb.errors import CommandError, SettingError
 _DESCRIPTION = (
     "Say whether USER may send or receive on CHANNEL, and which line of the access list decides that."
 )
-_EPILOG = """\
-example:
+_EXAMPLE = """\
   wsmb access explain shop send sms --config wsmb.ini
 
-The list is the one that a broker would have that is started with this configuration now.
-exit codes: 0 allowed, 1 denied, 2 wrong usage or a configuration that cannot be read"""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
+The list is the one that a broker would have that is started with this configuration now."""
+_EXIT_CODES = "exit codes: 0 allowed, 1 denied, 2 wrong usage or a configuration that cannot be read"
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb access` with the arguments after that word; 0 allowed, 1 denied. Raises UsageError."""
-    arguments = _arguments(argv)
+    arguments = parser().read(argv)
     try:
         config_file = arguments.config or environ.get("WSMB_CONFIG")
         rules = load_access(config_file=config_file, environ=environ, cwd=os.getcwd())
@@ -45,21 +38,22 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return _explain(AccessList(rules), arguments.user, arguments.action, channel)
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
-        prog="wsmb access",
-        usage="wsmb access explain USER send|receive CHANNEL [--config FILE]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def parser() -> common.Parser:
+    """Its arguments."""
+    parser = common.Parser(
+        "wsmb access",
+        "explain USER send|receive CHANNEL ",
+        _DESCRIPTION,
+        _EXAMPLE,
+        environment="",
+        exit_codes=_EXIT_CODES,
     )
     parser.add_argument("verb", metavar="explain", choices=["explain"])
     parser.add_argument("user", metavar="USER")
     parser.add_argument("action", metavar="send|receive", choices=ACTIONS)
     parser.add_argument("channel", metavar="CHANNEL")
     parser.add_argument("--config", metavar="FILE", help="the broker's (default: that of WSMB_CONFIG)")
-    return parser.parse_args(argv)
+    return parser
 
 
 def _explain(access: AccessList, user: str, action: Action, channel: str) -> int:

@@ -31,12 +31,22 @@ class UsageError(Exception):
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and shows nothing that might be a password."""
 
-    def __init__(self, prog: str, words: str, description: str, example: str) -> None:
+    def __init__(
+        self,
+        prog: str,
+        words: str,
+        description: str,
+        example: str,
+        *,
+        environment: str = ENVIRONMENT,
+        exit_codes: str = EXIT_CODES,
+    ) -> None:
+        parts = (f"example:\n{example}", environment, exit_codes)
         super().__init__(
             prog=prog,
             usage=f"{prog} {words}[options]",
             description=description,
-            epilog=f"example:\n{example}\n\n{ENVIRONMENT}\n\n{EXIT_CODES}",
+            epilog="\n\n".join(part for part in parts if part),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # `--password` must not be taken for `--password-file`
         )

@@ -30,10 +30,10 @@ when a message was sent, with --rate from when it was due. With --confirm nobody
 counts once the broker has confirmed it: that it is on the disk, on a channel that is kept."""
 
 EXAMPLE = """\
-  wsmb bench                                    one to one, at most 256 messages in flight
-  wsmb bench --window 1                         one at a time
-  wsmb bench --receivers 100 --rate 500         one to a hundred, 500 messages a second
-  wsmb bench --confirm                          kept, at most 256 messages not confirmed
+  wsmb bench                                   # one to one, at most 256 messages in flight
+  wsmb bench --window 1                        # one at a time
+  wsmb bench --receivers 100 --rate 500        # one to a hundred, 500 messages a second
+  wsmb bench --confirm                         # kept, at most 256 messages not confirmed
   wsmb bench --senders 20 --messages 1000000 --json -"""
 
 LONGEST_MESSAGE_BYTES = 16_777_216
@@ -43,7 +43,7 @@ _ANY_RUN = "x" * RUN_CHARS
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb bench` with the arguments after that word. Raises UsageError."""
-    arguments = _parser().read(argv)
+    arguments = parser().read(argv)
     load = _load(arguments)
     target = common.target(arguments, environ)
     if target.is_secure:
@@ -137,7 +137,8 @@ def _size_problem(load: Load, prefix: str) -> str | None:
     return None
 
 
-def _parser() -> common.Parser:
+def parser() -> common.Parser:
+    """Its arguments."""
     parser = common.Parser("wsmb bench", "", DESCRIPTION, EXAMPLE)
     parser.add_argument("--receivers", type=common.number, metavar="R", help="how many (default 1)")
     for name, what in (("senders", "S"), ("channels", "C")):

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
-from wsmb.cli.arguments import DONE, FAILED, UsageError
+from wsmb.cli import arguments as common
+from wsmb.cli.arguments import DONE, FAILED
 from wsmb.config import Loaded, SettingsSource
 from wsmb.errors import SettingError
 
 _DESCRIPTION = (
     "Say whether a broker can take a configuration, with the files of users and access that it names."
 )
-_EPILOG = """\
-example:
+_EXAMPLE = """\
   wsmb check-config --config wsmb.ini
 
 Warnings are printed on standard error. Settings of the environment count, as they do for the broker. Give the
-options that the broker is started with, too. No port and no database is opened.
-exit codes: 0 good, 1 not good, 2 wrong usage"""
+options that the broker is started with, too. No port and no database is opened."""
+_EXIT_CODES = "exit codes: 0 good, 1 not good, 2 wrong usage"
 _OPTIONS = ("htpasswd", "database", "keep-data")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb check-config` with the arguments after that word. Raises UsageError."""
-    arguments = vars(_arguments(argv))
+    arguments = vars(parser().read(argv))
     config_file = arguments.pop("config") or environ.get("WSMB_CONFIG")
     source = SettingsSource(config_file=config_file, overrides=arguments, environ=environ, cwd=os.getcwd())
     try:
@@ -49,20 +42,21 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return DONE
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
-        prog="wsmb check-config",
-        usage="wsmb check-config --config FILE [options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def parser() -> common.Parser:
+    """Its arguments."""
+    parser = common.Parser(
+        "wsmb check-config",
+        "--config FILE ",
+        _DESCRIPTION,
+        _EXAMPLE,
+        environment="",
+        exit_codes=_EXIT_CODES,
     )
     parser.add_argument("--config", metavar="FILE", help="the broker's (default: that of WSMB_CONFIG)")
     for name in _OPTIONS:
         parser.add_argument(f"--{name}", help="as the broker has it on its command line")
     parser.add_argument("--listen", action="append", help="the same; may be repeated")
-    return parser.parse_args(argv)
+    return parser
 
 
 def _summary(loaded: Loaded) -> str:

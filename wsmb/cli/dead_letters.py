@@ -42,7 +42,7 @@ ACTIONS = ("list", "show", "replay", "drop")
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb dead-letters` with the arguments after that word. Raises UsageError."""
-    arguments = _parser().read(argv)
+    arguments = parser().read(argv)
     channel, words = _check(arguments)
     box = common.channels([arguments.dead_letter_channel or DEAD_LETTERS + channel], {})[0]
     target = common.target(arguments, environ)
@@ -100,7 +100,8 @@ def _action(name: str, box: LetterBox, choice: Choice, console: Any) -> Action:
     return (Dropping if name == "drop" else Replaying)(box, choice, write, console.say)
 
 
-def _parser() -> common.Parser:
+def parser() -> common.Parser:
+    """Its arguments."""
     parser = common.Parser("wsmb dead-letters", "ACTION CHANNEL [ID ...] ", DESCRIPTION, EXAMPLE)
     parser.add_argument(
         "words",

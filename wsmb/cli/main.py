@@ -10,27 +10,34 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 from wsmb import __version__
 
 USAGE = 2
 
 COMMANDS = {
+    "init": "write a configuration that works, and say what to do next",
     "send": "send items to a channel",
-    "receive": "print what comes on channels",
+    "receive": "print what comes on channels, or run a command for each item",
     "ping": "ask the broker whether it is well",
     "dead-letters": "look at what could not be delivered, send it again, or drop it",
     "passwd": "make, change and delete the users of an htpasswd file",
     "check-config": "say whether a broker can take a configuration",
     "access": "say which line of the access list lets a user do something, or does not",
     "bench": "put a load on a broker and measure it",
+    "import": "look at a configuration and a database of the original broker, and take them over",
+    "completion": "print what makes a shell complete all this",
 }
+_MODULES = {"import": "import_original"}
 
 _EPILOG = """\
 examples:
   export WSMB_URL=ws://127.0.0.1:8888/ WSMB_USER=alice
   read -rs WSMB_PASSWORD && export WSMB_PASSWORD
+  wsmb init
   wsmb receive sms
+  wsmb receive sms --exec 'gammu sendsms TEXT "$WSMB_ITEM_RECEIVER" -text "$WSMB_ITEM_MESSAGE"'
   wsmb send sms '{"receiver":"0812","message":"hello"}'
   wsmb dead-letters list sms
   wsmb ping
@@ -38,6 +45,8 @@ examples:
   wsmb passwd users.htpasswd alice
   wsmb check-config --config wsmb.ini
   wsmb access explain alice send sms --config wsmb.ini
+  wsmb import config.ini
+  wsmb completion bash
 
 wsmb COMMAND --help says more. Standard output holds nothing but data, all else is on standard error.
 exit codes: 0 done, 1 failed (refused, not reachable, not certain), 2 wrong usage"""
@@ -51,6 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _own_options(argv)
 
 
+def module_of(name: str) -> Any:
+    """The module of the command `name`."""
+    return import_module(f"wsmb.cli.{_MODULES.get(name, name.replace('-', '_'))}")
+
+
 def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
     if name == "passwd":
         return _passwd
@@ -59,7 +73,7 @@ def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
         from wsmb.cli.arguments import UsageError  # noqa: PLC0415 (`wsmb passwd` starts fast)
 
         try:
-            return int(import_module(f"wsmb.cli.{name.replace('-', '_')}").main(argv, os.environ))
+            return int(module_of(name).main(argv, os.environ))
         except UsageError as error:
             print(f"wsmb {name}: {error}", file=sys.stderr)
             return USAGE

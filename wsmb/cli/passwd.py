@@ -20,6 +20,15 @@ from wsmb import htpasswd
 DEFAULT_COST = 10
 """About 60 ms of one core, so that two threads let a thousand clients in again within half a minute."""
 
+_EPILOG = """\
+example:
+  wsmb passwd htpasswd shop
+  wsmb passwd htpasswd shop < password.txt
+  wsmb passwd htpasswd shop --delete
+
+The password is asked for, or is the first line of standard input; it is never an argument.
+exit codes: 0 done, 1 failed, 2 wrong usage"""
+
 
 class _RefusedError(Exception):
     """What was asked for cannot be done. The text is one line without secrets."""
@@ -43,7 +52,7 @@ def main(
     """
     try:
         with redirect_stdout(stdout), redirect_stderr(stderr):
-            arguments = _arguments(argv)
+            arguments = _read(parser(), argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
@@ -59,12 +68,23 @@ def main(
     return status
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="wsmb passwd", description=__doc__, allow_abbrev=False)
+def parser() -> argparse.ArgumentParser:
+    """Its arguments."""
+    parser = _Parser(
+        prog="wsmb passwd",
+        description="Make, change and delete the users of an htpasswd file, with bcrypt hashes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("file", metavar="FILE", help="made, readable for its owner only, if it is not there")
     parser.add_argument("user", metavar="USER")
     parser.add_argument("--delete", action="store_true", help="delete the user")
     parser.add_argument("--cost", type=_cost, default=DEFAULT_COST, help="of bcrypt, 4 to 15 (default 10)")
+    return parser
+
+
+def _read(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     arguments, further = parser.parse_known_args(argv)
     if further:
         # They are not shown: whoever gives one more argument has most likely typed a password.

@@ -22,12 +22,7 @@ EXAMPLE = """\
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb ping` with the arguments after that word. Raises UsageError."""
-    parser = common.Parser("wsmb ping", "", DESCRIPTION, EXAMPLE)
-    parser.add_argument(
-        "--timeout", type=common.seconds, default=10.0, metavar="SECONDS", help="for the answer (default 10)"
-    )
-    parser.add_target()
-    arguments = parser.read(argv)
+    arguments = parser().read(argv)
     target = common.target(arguments, environ)
 
     def make(console: Any, reactor: Any) -> Pinging:
@@ -36,6 +31,16 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     from wsmb.cli.running import run  # noqa: PLC0415 (Twisted only once the arguments are right)
 
     return run("ping", target, make)
+
+
+def parser() -> common.Parser:
+    """Its arguments."""
+    parser = common.Parser("wsmb ping", "", DESCRIPTION, EXAMPLE)
+    parser.add_argument(
+        "--timeout", type=common.seconds, default=10.0, metavar="SECONDS", help="for the answer (default 10)"
+    )
+    parser.add_target()
+    return parser
 
 
 def _print(line: str) -> None:

@@ -35,7 +35,7 @@ wanted of the frame is printed, and the frame is left for the next receiver as a
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb receive` with the arguments after that word. Raises UsageError."""
-    arguments = _parser().read(argv)
+    arguments = parser().read(argv)
     check_exec_options(arguments)
     channels = common.channels(arguments.words, environ)
     target = common.target(arguments, environ)
@@ -75,7 +75,8 @@ def _prefetch(arguments: argparse.Namespace) -> int | None:
     return wire.DEFAULT_PREFETCH if arguments.count is None else 1
 
 
-def _parser() -> common.Parser:
+def parser() -> common.Parser:
+    """Its arguments."""
     parser = common.Parser("wsmb receive", "CHANNEL [CHANNEL ...] ", DESCRIPTION, EXAMPLE)
     parser.add_argument("words", nargs="*", metavar="CHANNEL", help="one or more channels")
     parser.add_argument("--count", type=common.count, metavar="N", help=COUNT_HELP)

@@ -34,7 +34,7 @@ Frame = Callable[[int, bytes], bytes]
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Carry out `wsmb send` with the arguments after that word. Raises UsageError."""
-    arguments = _parser().read(argv)
+    arguments = parser().read(argv)
     channel = common.channels(arguments.words[:1], environ)[0]
     encode = text_item if arguments.text else json_item
     items = [_given(word, place, encode) for place, word in enumerate(arguments.words[1:], 1)]
@@ -70,7 +70,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return run("send", target, make)
 
 
-def _parser() -> common.Parser:
+def parser() -> common.Parser:
+    """Its arguments."""
     parser = common.Parser("wsmb send", "CHANNEL [ITEM ...] ", DESCRIPTION, EXAMPLE)
     parser.add_argument("words", nargs="*", metavar="CHANNEL, ITEM", help="the channel, then the items")
     parser.add_argument("--text", action="store_true", help="items are plain texts, sent as JSON strings")

@@ -33,11 +33,12 @@ def open_store(settings: DatabaseSettings, reactor: Any) -> MessageStore:
     if settings.driver not in _DIALECTS:
         message = f"[database] driver: {settings.driver!r} is not known; take memory, sqlite, mysql or pgsql"
         raise SettingError(message)
-    dialect = _dialect(settings)
+    dialect = dialect_of(settings)
     return SqlStore(dialect, reactor, dialect.open())
 
 
-def _dialect(settings: DatabaseSettings) -> Dialect:
+def dialect_of(settings: DatabaseSettings) -> Dialect:
+    """The dialect of the database that `settings` name, not opened yet. Raises SettingError."""
     module, name = _DIALECTS[settings.driver]
     try:
         dialect: Dialect = getattr(import_module(module), name)(settings)
