@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
-import sys
 
 from tests.integration.broker_case import BrokerCase
-from tests.integration.broker_process import LIMIT_S, TIED, answers, environment, free_port, poll
+from tests.integration.broker_process import LIMIT_S, TIED, answers, free_port, poll
+from tests.integration.installed import installed
 
 
 class InitTests(BrokerCase):
     def test_what_it_says_works_as_it_stands(self) -> None:
         here, port = self.folder(), free_port()
-        environ = environment({"PATH": f"{self.programs()}:{os.environ['PATH']}"})
+        environ = installed(self.folder())
         done = subprocess.run(
             ["wsmb", "init", "--port", str(port)],
             cwd=here,
@@ -47,16 +46,3 @@ class InitTests(BrokerCase):
         time_stamp, item = result.stdout.splitlines()
         self.assertRegex(time_stamp, r"^\d{4}-")
         self.assertEqual(item, '{"receiver":"0812","message":"hello"}')
-
-    def programs(self) -> str:
-        """A folder with `wsmb` and `twistd`, as pip would install them."""
-        folder = self.folder()
-        programs = {
-            "wsmb": "import sys\nfrom wsmb.cli.main import main\nsys.exit(main())\n",
-            "twistd": "from twisted.scripts.twistd import run\nrun()\n",
-        }
-        for name, program in programs.items():
-            file = folder / name
-            file.write_text(f"#!{sys.executable}\n{program}")
-            file.chmod(0o755)
-        return str(folder)
