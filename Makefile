@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
 DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev \
-    nginx libnginx-mod-stream apache2-bin caddy nodejs node-ws node-typescript chromium
+    nginx libnginx-mod-stream apache2-bin caddy nodejs node-ws node-typescript chromium php-cli
 RUN_PORT ?= 8888
 # How many processes run the tests; each has database servers of its own.
 JOBS ?= 2
@@ -27,7 +27,7 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting clean
+.PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -78,6 +78,11 @@ chaos-javascript: debian $(VENV)/ready
 	WSMB_TEST_ITEMS=10000 WSMB_TEST_KILLS=$(or $(KILLS),5) PYTHONPATH=. timeout 300 $(BIN)/python -m twisted.trial \
 	    tests.integration.test_javascript.JavascriptTests.test_nothing_is_lost_or_stored_twice_when_the_broker_is_killed
 
+# wsmb receive --exec, killed with -9 50 times over 2,000 items; about half a minute.
+chaos-exec: $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python -m chaos.exec_kills $(SEED:%=--seed %)
+	PYTHONPATH=. $(BIN)/python -m chaos.exec_kills $(SEED:%=--seed %) --limit 1
+
 # Beside which other brokers: whichever of mosquitto and nats-server are installed.
 bench: $(VENV)/bench
 	PYTHONPATH=. $(BIN)/python -m benchmarks.compare --rounds $(ROUNDS) --only '$(ONLY)' --json $(BENCH_JSON)
@@ -116,7 +121,7 @@ $(VENV)/bench: $(VENV)/ready
 # need it are skipped and say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
 debian:
 	@PATH="$$PATH:/usr/sbin"; is_there=yes; \
-	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy node tsc chromium; do \
+	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy node tsc chromium php; do \
 	    command -v $$program >/dev/null || is_there=no; \
 	done; \
 	ls /usr/lib/postgresql/*/bin/initdb /usr/lib/nginx/modules/ngx_stream_module.so /usr/share/nodejs/ws \

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import subprocess
 from pathlib import Path
 
+from chaos.exec_kills import run
 from tests.integration.broker_process import BrokerProcess, poll
 from tests.integration.keeping_case import SqliteCase
 from tests.integration.test_cli import COMMAND, PIPE, CommandCase
-
-ITEMS, KILLS = 100, 2
 
 
 class ExecCase(CommandCase, SqliteCase):
@@ -163,20 +161,8 @@ class EndTests(ExecCase):
 
 class KilledTests(ExecCase):
     def test_killed_in_mid_stream_each_effect_comes_at_least_once(self) -> None:
-        broker = self.keeping()
-        self.assert_sent(broker, "sms", stdin="".join(f"{number}\n" for number in range(ITEMS)))
-        command = f'echo "$WSMB_ITEM" >> {shlex.quote(str(self.effects_file))}'
-        for kill in range(1, KILLS + 1):
-            process = self.executing(broker, command, "--jobs", "4")
-            enough = kill * ITEMS // (2 * KILLS)
-            poll(lambda: len(set(self.effects())) >= enough, "effects")  # noqa: B023
-            process.kill()
-            process.wait(30)
-        self.assertTrue(self.rows("sms"), "killed too late to show anything")
-        process = self.executing(broker, command, "--jobs", "4")
-        poll(lambda: not self.rows("sms"), "the rest")
-        self.assertEqual(self.ended(process), 0)
-        self.assertEqual(sorted(set(map(int, self.effects()))), list(range(ITEMS)))
+        outcome = run(self.here, items=100, kills=2)
+        self.assertEqual((outcome.never, outcome.once + outcome.more), (0, 100))
 
 
 def is_alive(process_id: int) -> bool:
