@@ -84,8 +84,8 @@ class ExecutingCase(SynchronousTestCase):
         self.assertEqual(self.said(), list(commands))
 
 
-def acknowledged(*numbers: int) -> dict[str, Any]:
-    return {"command": "ack-message", "delivery": list(numbers)}
+def acknowledged(number: int) -> dict[str, Any]:
+    return {"command": "ack-message", "delivery": [number], "confirm": number}
 
 
 def rejected(number: int, **terms: object) -> dict[str, Any]:
@@ -169,11 +169,29 @@ class RunningTests(ExecutingCase):
         self.assertEqual(len(self.console.lines), 1)
         self.assertIn("knows no acknowledgements", self.console.lines[0])
 
-    def test_an_acknowledgement_that_came_too_late(self) -> None:
+    def test_an_answer_that_came_too_late(self) -> None:
         for _ in range(2):
             self.executing.received(Refusal("07", "Unknown delivery: 1"))
         self.assertEqual((len(self.console.lines), self.console.ends), (1, []))
         self.assertIn("ack_timeout", self.console.lines[0])
+
+    def test_what_was_acknowledged_too_late_is_not_run_again(self) -> None:
+        self.come(1, b"[1]")
+        self.come(2, b"[1]", again=True)
+        self.commands.end(b"1")
+        self.assertEqual(self.commands.running, {})
+        self.said()
+        self.executing.received(confirm(1, "07", "Unknown delivery: 1"))
+        self.assert_said(acknowledged(2))
+        self.assertIn("ack_timeout", self.console.lines[0])
+        self.assertEqual(self.commands.running, {})
+
+    def test_another_item_with_the_same_content_is_run(self) -> None:
+        self.come(1, b"[1]")
+        self.come(2, b"[1]", again=True)
+        self.commands.end(b"1")
+        self.executing.received(confirm(1))
+        self.assertEqual(list(self.commands.running), [b"1\n"])
 
 
 LEAVE = {"command": "leave-channel", "channel": "sms"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -43,6 +45,13 @@ class HelpTests(SynchronousTestCase):
     def test_each_example_of_all(self) -> None:
         found = examples(_EPILOG)
         self.assertGreaterEqual(len(found), len(COMMANDS) - 1)
+        for words in found:
+            self.assert_taken(words)
+
+    def test_each_of_the_page_about_the_command_line(self) -> None:
+        page = Path(__file__).parents[1] / "docs" / "command-line.md"
+        found = examples(re.sub(r"^ {4}(?:\S+ \| )?wsmb ", "  wsmb ", page.read_text(), flags=re.MULTILINE))
+        self.assertEqual({words[0] for words in found}, set(COMMANDS))
         for words in found:
             self.assert_taken(words)
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsmb.cli.work import LONGEST_RETRY_S, REMEMBER_S, SPLIT_S, Answer, Job, Outcome, Work
+from wsmb.cli.jobs import REMEMBER_S, Answer, Job, Outcome
+from wsmb.cli.work import LONGEST_RETRY_S, SPLIT_S, Work
 
 BEGIN_S, RETRY_S = 25.0, 5.0
 DONE, FAILED, DEAD = Outcome.DONE, Outcome.FAILED, Outcome.DEAD
@@ -85,13 +86,14 @@ class FrameTests(WorkCase):
         self.assert_answers(Answer(1, False, None))
 
     def test_a_dead_one_among_others_has_to_come_alone(self) -> None:
-        self.came(1, b"a", b"b")
-        self.end(DONE, DEAD)
-        self.assert_answers(Answer(1, False, SPLIT_S))
-        self.came(2, b"a", again=True)
-        self.came(3, b"b", again=True)
-        self.end(DEAD)
-        self.assert_answers(Answer(2, True), Answer(3, False, None))
+        for outcomes, items in (((DONE, DEAD), (b"a", b"b")), ((DEAD, DONE), (b"b", b"a"))):
+            self.came(1, *items)
+            self.end(*outcomes)
+            self.assert_answers(Answer(1, False, SPLIT_S))
+            self.came(2, b"a", again=True)
+            self.came(3, b"b", again=True)
+            self.end(DEAD)
+            self.assert_answers(Answer(2, True), Answer(3, False, None))
 
     def test_what_has_waited_too_long_to_begin_goes_back(self) -> None:
         self.came(1, b"a", b"b", b"c")
@@ -123,6 +125,7 @@ class AgainTests(WorkCase):
         self.end(DONE, FAILED)
         self.came(2, b"a", again=True)
         self.came(3, b"a", again=True)
+        self.work.confirmed(2, self.now, is_accepted=True)
         self.assertEqual(self.begin(1)[0].item, b"a")
 
     def test_a_new_item_with_the_same_content_is_run(self) -> None:
@@ -166,6 +169,41 @@ class AgainTests(WorkCase):
         self.work.lost(self.now)
         self.assert_answers()  # the number would mean another frame
 
+    def test_what_was_taken_back_while_it_ran_waits_for_the_broker_s_word(self) -> None:
+        for is_accepted, runs_again in ((False, False), (True, True)):
+            self.came(1, b"a")
+            (running,) = self.begin(1)
+            self.came(2, b"a", again=True)
+            self.assert_nothing_to_do()
+            self.work.ended(running, DONE, self.now)
+            self.assert_answers(Answer(1, True))
+            self.assert_nothing_to_do()
+            self.work.confirmed(1, self.now, is_accepted=is_accepted)
+            job = self.work.next(self.now)
+            self.assertEqual(job is not None, runs_again)
+            if job is not None:
+                self.work.ended(job, DONE, self.now)
+            self.assert_answers(Answer(2, True))
+            self.work.confirmed(2, self.now, is_accepted=True)
+
+    def test_what_was_taken_back_is_not_waited_for_after_a_failure(self) -> None:
+        self.came(1, b"a")
+        (running,) = self.begin(1)
+        self.came(2, b"a", again=True)
+        self.work.ended(running, FAILED, self.now)
+        self.assertEqual(len(self.begin(1)), 1)
+
+    def test_what_was_taken_back_is_not_waited_for_after_the_connection_broke(self) -> None:
+        self.came(1, b"a")
+        self.end(DONE)
+        self.work.lost(self.now)
+        self.came(1, b"a", again=True)
+        self.assertEqual(len(self.begin(1)), 1)
+
+    def test_two_of_the_same_in_one_frame_do_not_wait_for_each_other(self) -> None:
+        self.came(1, b"a", b"a", again=True)
+        self.assertEqual(len(self.begin(2)), 2)
+
     def test_for_ten_minutes(self) -> None:
         self.came(1, b"a", b"b")
         self.end(DONE, FAILED)
@@ -199,10 +237,15 @@ class StopTests(WorkCase):
 
 
 class Broker:
-    """What a broker does with items: it delivers each until it has been acknowledged."""
+    """What a broker does with items: it delivers each until it has been acknowledged.
 
-    def __init__(self, work: Work) -> None:
+    `keeps`: what it delivers again after a delay, or a lost connection, comes one by one.
+    """
+
+    def __init__(self, work: Work, *, keeps: bool) -> None:
         self.work = work
+        self.keeps = keeps
+        self.confirms: list[tuple[int, bool]] = []
         self.now = 0.0
         self.outstanding: dict[int, list[bytes]] = {}
         self.running: list[Job] = []
@@ -219,11 +262,21 @@ class Broker:
 
     def hear(self) -> None:
         for answer in self.work.take_answers():
+            is_known = answer.number in self.outstanding
             items = self.outstanding.pop(answer.number, [])
             if answer.is_done:
+                self.confirms.append((answer.number, is_known))
                 self.acknowledged.update(items)
+            elif self.keeps and answer.delay_s:
+                self.again += [[item] for item in items]
             else:
-                self.again += [[item] for item in items] if answer.delay_s else [items]
+                self.again.append(items)
+
+    def confirm(self) -> None:
+        if self.confirms:
+            number, is_known = self.confirms.pop(0)
+            self.work.confirmed(number, self.now, is_accepted=is_known)
+            self.hear()
 
     def time_out(self, place: int) -> None:
         """A frame was not acknowledged in time: it comes again, while it is still worked on."""
@@ -232,8 +285,10 @@ class Broker:
             self.again.append(self.outstanding.pop(numbers[place % len(numbers)]))
 
     def break_connection(self) -> None:
-        self.again += [[item] for items in self.outstanding.values() for item in items]
+        for items in self.outstanding.values():
+            self.again += [[item] for item in items] if self.keeps else [items]
         self.outstanding.clear()
+        self.confirms.clear()
         self.work.lost(self.now)
 
     def deliver_again(self) -> None:
@@ -263,6 +318,7 @@ STEPS = st.one_of(
     st.tuples(st.just("begin")),
     st.tuples(st.just("end"), NUMBERS, st.sampled_from([DONE, FAILED])),
     st.tuples(st.just("time_out"), NUMBERS),
+    st.tuples(st.just("confirm")),
     st.tuples(st.just("break_connection")),
     st.tuples(st.just("wait"), st.sampled_from([1.0, BEGIN_S, REMEMBER_S])),
 )
@@ -270,11 +326,11 @@ STEPS = st.one_of(
 
 class AtLeastOnceTests(SynchronousTestCase):
     @settings(max_examples=300, deadline=None)
-    @given(st.lists(STEPS, max_size=60))
+    @given(st.lists(STEPS, max_size=60), st.booleans())
     def test_for_each_acknowledgement_a_command_has_ended_well_and_all_is_acknowledged(
-        self, steps: list[tuple]
+        self, steps: list[tuple], keeps: bool
     ) -> None:
-        broker = Broker(Work(BEGIN_S, RETRY_S))
+        broker = Broker(Work(BEGIN_S, RETRY_S), keeps=keeps)
         sent: Counter[bytes] = Counter()
         for name, *arguments in steps:
             if name == "wait":
@@ -286,6 +342,7 @@ class AtLeastOnceTests(SynchronousTestCase):
             self.assertLessEqual(broker.acknowledged, broker.done)
         while broker.again or broker.outstanding:
             broker.deliver_again()
+            broker.confirm()
             broker.begin()
             broker.end(0, DONE)
             self.assertLessEqual(broker.acknowledged, broker.done)

@@ -83,6 +83,7 @@ PURE = {
     "client.core",
     "client.target",
     "cli.item_environment",
+    "cli.jobs",
     "cli.work",
     "bench.load",
     "bench.marks",

@@ -14,19 +14,19 @@ JOBS, TIMEOUT_S, RETRY_S = 1, 25.0, 5.0
 _ONLY_WITH_EXEC = ("jobs", "timeout", "retry_delay", "dead_on")
 _NEVER_WITH_EXEC = ("count", "with_channel", "no_ack")
 
+_ABOUT = """\
+Exit status 0 acknowledges the item, any other has it come again. The item is the JSON on the command's
+standard input. WSMB_ITEM_MESSAGE is the text, number or truth value in the item's field "message" (in
+upper case, and with _ for all but A-Z and 0-9; what is longer than 100,000 bytes or has a NUL is left out),
+WSMB_ITEM the item itself if it is no object, WSMB_CHANNEL its channel, and WSMB_REDELIVERED is 1 if it may
+have been tried before. No other variable that begins with WSMB_ or MQ_ is handed down. The command's output
+goes where that of wsmb goes. On SIGTERM or SIGINT nothing more is begun, and wsmb ends with 0 when the
+running commands have; a second signal kills them."""
+
 
 def add_exec_options(parser: common.Parser) -> None:
     """The options of --exec, in a group of their own."""
-    group = parser.add_argument_group(
-        "for each item a command",
-        "Its exit status 0 acknowledges the item, any other has it come again. The item is the JSON on its"
-        " standard input; WSMB_ITEM_MESSAGE is the text, number or truth value of the item's field"
-        ' "message" (upper case, all but A-Z and 0-9 as _; NUL characters and over 100,000 bytes do not'
-        " fit and are left out), WSMB_ITEM the item if it is no object, WSMB_CHANNEL its channel,"
-        " WSMB_REDELIVERED 1 if it may have been tried before. No other variable that begins with WSMB_ or"
-        " MQ_ is handed down. Its output goes where that of wsmb goes. SIGTERM or SIGINT: nothing more is"
-        " begun, and wsmb ends with 0 when the running commands have; a second one kills them.",
-    )
+    group = parser.add_argument_group("a command for each item", _ABOUT)
     group.add_argument("--exec", metavar="COMMAND", help="for /bin/sh")
     group.add_argument(
         "--jobs", type=common.number, metavar="N", help=f"so many at once at most (default {JOBS})"

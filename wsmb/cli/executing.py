@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from wsmb.cli.arguments import DONE, FAILED
 from wsmb.cli.item_environment import item_environment
-from wsmb.cli.work import Job, Outcome, Work
+from wsmb.cli.jobs import Job, Outcome
+from wsmb.cli.work import Work
 from wsmb.client.commands import ack_message, leave_channel, ping, receive_message, reject_message
 from wsmb.client.core import Answer, Confirm, Connection, Delivery, Event, Loss, Refusal
 from wsmb.errors import Code
@@ -94,8 +95,7 @@ class Executing:
             )
             self._go_on()
         elif isinstance(event, Confirm):
-            if event.confirm == _LAST:
-                self._finish_now()
+            self._confirmed(event)
         elif isinstance(event, Refusal):
             self._refused(event)
         elif isinstance(event, Answer) and not event.is_accepted:
@@ -167,23 +167,34 @@ class Executing:
 
     def _answer(self) -> None:
         answers = self._work.take_answers()
-        done = [answer.number for answer in answers if answer.is_done]
-        if done:
-            self._send(ack_message(done))
-        for answer in answers:
-            if not answer.is_done:
-                self._send(reject_message([answer.number], delay_s=answer.delay_s))
+        for number, is_done, delay_s in answers:
+            if is_done:
+                self._send(ack_message([number], confirm=number))
+            else:
+                self._send(reject_message([number], delay_s=delay_s))
+
+    def _confirmed(self, confirm: Confirm) -> None:
+        if confirm.confirm == _LAST:
+            self._finish_now()
+        elif isinstance(confirm.confirm, int):
+            self._work.confirmed(confirm.confirm, self._clock.seconds(), is_accepted=confirm.is_accepted)
+            if confirm.response_code == Code.UNKNOWN_DELIVERY.number:
+                self._came_too_late()
+            self._go_on()
 
     # The end
 
     def _refused(self, refusal: Refusal) -> None:
         if refusal.response_code != Code.UNKNOWN_DELIVERY.number:
             self._stop(FAILED, f"the broker has refused it: {refusal.response_text}")
-        elif self._end is None:
-            self._say_once(
-                "a command has ended after the broker's ack_timeout: its item comes again;"
-                " a longer ack_timeout or a shorter --timeout may help"
-            )
+        else:
+            self._came_too_late()
+
+    def _came_too_late(self) -> None:
+        self._say_once(
+            "a command has ended after the broker's ack_timeout, so that its item comes again:"
+            " make ack_timeout more than twice as long as --timeout"
+        )
 
     def _stop(self, status: int, line: str) -> None:
         if self._end is not None:

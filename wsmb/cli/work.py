@@ -3,73 +3,19 @@
 A frame is acknowledged when the commands of all its items have ended well. When one has not, the frame is
 rejected as a whole, for the protocol knows no smaller unit: a broker that keeps the channel then sends its
 items one by one. What has ended well without being acknowledged (its frame was rejected, the connection
-broke) is remembered, so that the same process does not run it again.
+broke, the acknowledgement came too late) is remembered, so that the same process does not run it again.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from hashlib import blake2b
-from itertools import islice
+
+from wsmb.cli.jobs import MOST_REMEMBERED, Answer, Frame, Job, Outcome, Remembered, key_of
 
 SPLIT_S = 0.1
 """Of a frame that is given back with a delay, however short, items that are kept come one by one."""
 LONGEST_RETRY_S = 300.0
-REMEMBER_S = 600.0
-MOST_REMEMBERED = 10_000
-
-
-class Outcome(Enum):
-    """How the command of an item has ended."""
-
-    DONE = "done"
-    FAILED = "failed"
-    """Another try may help."""
-    DEAD = "dead"
-    """No other try will."""
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """One item. `frame` is None while its command runs for a frame that is not this process's any more."""
-
-    channel: str
-    item: bytes
-    is_redelivered: bool
-    frame: Frame | None
-    key: bytes
-    is_begun: bool = False
-    outcome: Outcome | None = None
-    remembered_until: float = 0.0
-
-
-@dataclass(eq=False, slots=True)
-class Frame:
-    """One delivery. `number` is None where the broker asks for no acknowledgement."""
-
-    number: int | None
-    begin_until: float
-    jobs: list[Job] = field(default_factory=list)
-    is_given_up: bool = False
-    """What of it has not begun will not begin."""
-    retry_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What to say of the delivery `number`: done; or not, and try again after `delay_s`, or never (None)."""
-
-    number: int
-    is_done: bool
-    delay_s: float | None = 0.0
-
-
-def _key(channel: str, item: bytes) -> bytes:
-    name = channel.encode()
-    return blake2b(b"%d:%s%s" % (len(name), name, item), digest_size=16).digest()
 
 
 class Work:
@@ -82,12 +28,14 @@ class Work:
     def __init__(self, begin_s: float, retry_s: float, most_remembered: int = MOST_REMEMBERED) -> None:
         self._begin_s = begin_s
         self._retry_s = retry_s
-        self._most_remembered = most_remembered
+        self._most = most_remembered
         self._frames: list[Frame] = []
         self._queue: deque[Job] = deque()
-        self._orphans: OrderedDict[bytes, deque[Job]] = OrderedDict()
+        self._remembered = Remembered(most_remembered)
         self._failures: OrderedDict[bytes, int] = OrderedDict()
         self._answers: list[Answer] = []
+        self._unconfirmed: dict[int, Frame] = {}
+        self._busy: Counter[bytes] = Counter()
         self._is_stopping = False
 
     def came(
@@ -97,7 +45,7 @@ class Work:
         frame = Frame(number, now + self._begin_s)
         self._frames.append(frame)
         for item in items:
-            key = _key(channel, item)
+            key = key_of(channel, item)
             job = self._adopt(key, frame, now) if is_redelivered else None
             if job is None:
                 job = Job(channel, item, is_redelivered, frame, key)
@@ -109,17 +57,19 @@ class Work:
 
     def next(self, now: float) -> Job | None:
         """The next item whose command is to be run."""
-        while self._queue:
-            job = self._queue.popleft()
+        for job in list(self._queue):
             frame = job.frame
             if frame is None or frame.is_given_up:
-                continue
-            if frame.number is not None and now >= frame.begin_until:
+                self._queue.remove(job)
+            elif frame.number is not None and now >= frame.begin_until:
                 self._give_up(frame)
                 self._settle(frame, now)
-                continue
-            job.is_begun = True
-            return job
+            elif not self._has_to_wait(job, frame):
+                self._queue.remove(job)
+                if not (job.is_redelivered and self._take_over(job, frame, now)):
+                    job.is_begun = True
+                    self._count(job)
+                    return job
         return None
 
     def ended(self, job: Job, outcome: Outcome, now: float) -> float:
@@ -131,17 +81,30 @@ class Work:
         else:
             self._failures.pop(job.key, None)
         if job.frame is None:
-            self._orphan_ended(job, now)
+            self._remembered.ended(job, now)
         else:
             job.frame.retry_s = max(job.frame.retry_s, retry_s)
             self._settle(job.frame, now)
         return retry_s
 
+    def confirmed(self, number: int, now: float, *, is_accepted: bool) -> None:
+        """What the broker says to an acknowledgement. If it came too late, the frame comes again."""
+        frame = self._unconfirmed.pop(number, None)
+        for job in () if frame is None else frame.jobs:
+            self._uncount(job)
+            if not is_accepted:
+                self._remember(job, now)
+
     def lost(self, now: float) -> None:
-        """The connection has ended: the broker delivers again what was not acknowledged."""
+        """The connection has ended: the broker delivers again what was not acknowledged.
+
+        Of what was acknowledged without a word about that, nobody knows: it is not remembered as done.
+        """
         for frame in self._frames:
             for job in frame.jobs:
                 self._remember(job, now)
+        for number in list(self._unconfirmed):
+            self.confirmed(number, now, is_accepted=True)
         self._frames.clear()
         self._queue.clear()
         self._answers.clear()
@@ -161,7 +124,7 @@ class Work:
     def _note_failure(self, key: bytes) -> float:
         failures = self._failures.pop(key, 0) + 1
         self._failures[key] = failures
-        if len(self._failures) > self._most_remembered:
+        if len(self._failures) > self._most:
             self._failures.popitem(last=False)
         return min(self._retry_s * 2.0 ** min(failures - 1, 60), max(LONGEST_RETRY_S, self._retry_s))
 
@@ -176,11 +139,16 @@ class Work:
             return
         self._frames.remove(frame)
         is_done = all(job.outcome is Outcome.DONE for job in frame.jobs)
-        if not is_done:
-            for job in frame.jobs:
-                self._remember(job, now)
         if frame.number is not None:
             self._answers.append(Answer(frame.number, is_done, 0.0 if is_done else self._delay(frame)))
+        if is_done and frame.number is not None:
+            self._unconfirmed[frame.number] = frame
+            return
+        for job in frame.jobs:
+            if is_done:
+                self._uncount(job)
+            else:
+                self._remember(job, now)
 
     def _delay(self, frame: Frame) -> float | None:
         if frame.retry_s:
@@ -189,46 +157,46 @@ class Work:
             return None
         return 0.0 if self._is_stopping else SPLIT_S
 
-    # What has no frame
+    # The same again
+
+    def _has_to_wait(self, job: Job, frame: Frame) -> bool:
+        """Whether it is perhaps the one that is being worked on, for a frame that was taken back meanwhile.
+
+        Only what is alone in its frame waits: it keeps nobody else waiting, so that there is no deadlock.
+        """
+        return job.is_redelivered and len(frame.jobs) == 1 and self._busy[job.key] > 0
 
     def _remember(self, job: Job, now: float) -> None:
-        """The frame of `job` is settled without an acknowledgement."""
+        """The frame of `job` is settled without an acknowledgement that counts."""
         job.frame = None
+        self._uncount(job)
         if job.is_begun and job.outcome in (None, Outcome.DONE):
-            self._orphans.setdefault(job.key, deque()).append(job)
-            if job.outcome is Outcome.DONE:
-                self._orphan_ended(job, now)
-
-    def _orphan_ended(self, job: Job, now: float) -> None:
-        if job.outcome is Outcome.DONE:
-            job.remembered_until = now + REMEMBER_S
-            job.item = b""
-            self._orphans.move_to_end(job.key)
-            self._forget(now)
-        else:
-            self._drop(job)
+            self._remembered.add(job, now)
 
     def _adopt(self, key: bytes, frame: Frame, now: float) -> Job | None:
         """What was done, or is being done, for an item of that content when it came before."""
-        self._forget(now)
-        orphans = self._orphans.get(key)
-        if not orphans:
-            return None
-        job = orphans[0]
-        self._drop(job)
-        job.frame = frame
+        job = self._remembered.take(key, now)
+        if job is not None:
+            job.frame = frame
+            self._count(job)
         return job
 
-    def _drop(self, job: Job) -> None:
-        orphans = self._orphans[job.key]
-        orphans.remove(job)
-        if not orphans:
-            del self._orphans[job.key]
+    def _take_over(self, job: Job, frame: Frame, now: float) -> bool:
+        """Whether what `job` is about was done meanwhile."""
+        done = self._adopt(job.key, frame, now)
+        if done is None:
+            return False
+        frame.jobs[frame.jobs.index(job)] = done
+        self._settle(frame, now)
+        return True
 
-    def _forget(self, now: float) -> None:
-        """The oldest of what has been remembered too long, or is too much."""
-        excess = len(self._orphans) - self._most_remembered
-        for key in list(islice(self._orphans, max(1, excess))):
-            for job in list(self._orphans[key]):
-                if job.outcome is not None and (excess > 0 or job.remembered_until <= now):
-                    self._drop(job)
+    def _count(self, job: Job) -> None:
+        job.is_counted = True
+        self._busy[job.key] += 1
+
+    def _uncount(self, job: Job) -> None:
+        if job.is_counted:
+            job.is_counted = False
+            self._busy[job.key] -= 1
+            if not self._busy[job.key]:
+                del self._busy[job.key]
