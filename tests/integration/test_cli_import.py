@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 from tests.integration.broker_process import write_users
-from tests.integration.keeping_case import MariaDBCase
+from tests.integration.keeping_case import MariaDBCase, PostgresqlCase
 from tests.integration.test_cli import CommandCase
 from tests.integration.test_original_table import ROWS, TABLE
 
@@ -55,3 +57,32 @@ class ImportTests(CommandCase, MariaDBCase):
         status, lines, errors = self.wsmb(0, "import", str(self.config))
         self.assertEqual((status, errors), (1, []))
         self.assertTrue(lines[-1].startswith("wrong: "), lines)
+
+
+class IntoPostgresqlTests(CommandCase, PostgresqlCase):
+    def environ(self, port: int, password: str = "") -> dict[str, str]:
+        return {**super().environ(port), **self.database_environment}
+
+    def test_twice_and_a_broker_goes_on_with_it(self) -> None:
+        here = self.folder()
+        write_users(here, ".htpasswd")
+        with closing(sqlite3.connect(here / "old")) as connection, connection:
+            connection.execute("CREATE TABLE data (data_id INTEGER PRIMARY KEY, channel TEXT, data TEXT)")
+            connection.executemany(
+                "INSERT INTO data (channel, data) VALUES ('sms', ?)", [(row,) for row in ROWS]
+            )
+        config = here / "config.ini"
+        config.write_text(
+            "[server]\nkeep_data=true\n[database]\ndriver=sqlite\nname=old\nprefix=\n"
+            "[credential]\nsource=file\ndata[]=.htpasswd\n"
+        )
+        settings = self.settings
+        url = f"pgsql://{settings.username}@{settings.host}:{settings.port}/{settings.name}?prefix=mq_"
+        for said in (f"{len(ROWS)} items copied", "all of them were in"):
+            status, lines, errors = self.wsmb(0, "import", str(config), "--to", url)
+            self.assertEqual((status, errors), (0, []))
+            self.assertTrue(any(line.startswith(f"ok: {said}") for line in lines), lines)
+        broker = self.keeping()
+        self.assert_sent(broker, "sms", '"new"')
+        expected = [*map(json.loads, ROWS), "new"]
+        self.assertEqual(self.receives(broker, len(expected), "sms"), expected)
