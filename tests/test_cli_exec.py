@@ -186,6 +186,18 @@ class RunningTests(ExecutingCase):
         self.assertIn("ack_timeout", self.console.lines[0])
         self.assertEqual(self.commands.running, {})
 
+    def test_a_broker_that_stops_is_waited_for(self) -> None:
+        self.come(1, b"[1]")
+        self.executing.received(Refusal("06", "Unavailable: the broker stops"))
+        self.assertTrue(self.connection.aborted)
+        self.executing.lost(BROKEN)
+        self.executing.opened(self.connection)
+        self.said()
+        self.come(1, b"[1]", again=True)
+        self.commands.end(b"1")
+        self.assert_said(acknowledged(1))
+        self.assertEqual(self.console.ends, [])
+
     def test_another_item_with_the_same_content_is_run(self) -> None:
         self.come(1, b"[1]")
         self.come(2, b"[1]", again=True)

@@ -243,6 +243,10 @@ class AcknowledgingTests(ReceivingTestCase):
         self.acking().received(Refusal("03", "Forbidden: a"))
         self.assertEqual(self.console.ends, [(1, "the broker has refused it: Forbidden: a")])
 
+    def test_a_broker_that_stops_is_waited_for(self) -> None:
+        self.acking().received(Refusal("06", "Unavailable: the broker stops"))
+        self.assertEqual((self.connection.aborted, self.console.ends), (True, []))
+
     # --count
 
     LAST = ({"command": "leave-channel", "channel": "a"},)

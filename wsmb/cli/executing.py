@@ -185,7 +185,11 @@ class Executing:
     # The end
 
     def _refused(self, refusal: Refusal) -> None:
-        if refusal.response_code != Code.UNKNOWN_DELIVERY.number:
+        if refusal.response_code == Code.UNAVAILABLE.number:
+            # It stops, and will be there again: what it has not taken comes again.
+            if self._connection is not None:
+                self._connection.abort()
+        elif refusal.response_code != Code.UNKNOWN_DELIVERY.number:
             self._stop(FAILED, f"the broker has refused it: {refusal.response_text}")
         else:
             self._came_too_late()

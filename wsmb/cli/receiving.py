@@ -199,7 +199,9 @@ class Receiving:
         self._clock.callLater(CONFIRM_S, self._finish, DONE)
 
     def _refused(self, refusal: Refusal) -> None:
-        if refusal.response_code != Code.UNKNOWN_DELIVERY.number:
+        if refusal.response_code == Code.UNAVAILABLE.number:
+            self._abort()  # it stops, and will be there again: what it has not taken comes again
+        elif refusal.response_code != Code.UNKNOWN_DELIVERY.number:
             self._finish(FAILED, f"the broker has refused it: {refusal.response_text}")
         elif self._left != 0:
             self._slow_down()
