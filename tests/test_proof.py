@@ -406,6 +406,24 @@ class AckTests(SynchronousTestCase):
         again.take()
         self.assertTrue(again.commands[0]["redelivered"])
 
+    def test_what_was_sent_right_before_a_stop_is_marked(self) -> None:
+        self.sender.send(1)
+        self.bench.settle()
+        self.bench.receiver(prefetch=1).take()
+        self.assertEqual(self.bench.store.tries, {})
+        self.bench.broker.close()
+        self.bench.settle()
+        self.assertEqual(self.bench.store.tries, {1: 1})
+
+    def test_what_was_rejected_and_waits_for_its_delay_is_marked(self) -> None:
+        self.sender.send(1)
+        self.bench.settle()
+        receiver = self.bench.receiver(prefetch=1)
+        receiver.take()
+        receiver.receiver.acks.reject(1, "", 5.0)
+        self.bench.settle()
+        self.assertEqual(self.bench.store.tries, {1: 1})
+
     def test_acknowledged_at_once_costs_no_note(self) -> None:
         self.sender.send(1)
         receiver = self.bench.receiver(prefetch=1)

@@ -134,6 +134,8 @@ class Broker:
     def close(self) -> None:
         """The broker stops: leave what is held in memory to the store."""
         self.is_closed = True
+        # What was sent since the last beat was tried, too, and is to be marked when it comes again.
+        self._around.pulse.beat(self._around.pulse.unix_time_s)
         for channel in list(self._channels.values()):
             channel.close()
 

@@ -247,6 +247,8 @@ class Unproved:
             self._tell_idle()
 
         if message.ids:
+            # The broker may be gone before the delay is over.
+            self._store.note_tries(dict.fromkeys(message.ids, message.tries))
             message.payload, message.items, message.texts = b"", (), None  # it will be read again
         self._delayed += 1
         self._around.later(delay_s, waited)
