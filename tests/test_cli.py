@@ -62,6 +62,19 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(status, 2)
         self.assertIn("wsmb passwd", err)
 
+    def test_nobody_reads_the_output(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "wsmb.cli.main", "completion", "bash"],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(writing)
+        self.assertEqual((done.returncode, done.stderr), (1, b""))
+
     def test_what_starts_fast_imports_no_twisted(self) -> None:
         program = (
             "import sys; from wsmb.cli.main import main;"

@@ -109,7 +109,7 @@ wsmb init: wsmb.ini and htpasswd are in {os.path.abspath(folder)}. Next, the bro
 
   {_program("twistd")} -n wsmb --config {config}
 
-and in another terminal, first what says where it is and who you are (its password is not shown again):
+and in another terminal, first the line on standard output (its password is not shown again):
 """,
         file=sys.stderr,
         flush=True,

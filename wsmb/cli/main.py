@@ -14,7 +14,7 @@ from typing import Any
 
 from wsmb import __version__
 
-USAGE = 2
+FAILED, USAGE = 1, 2
 
 COMMANDS = {
     "init": "write a configuration that works, and say what to do next",
@@ -73,7 +73,13 @@ def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
         from wsmb.cli.arguments import UsageError  # noqa: PLC0415 (`wsmb passwd` starts fast)
 
         try:
-            return int(module_of(name).main(argv, os.environ))
+            status = int(module_of(name).main(argv, os.environ))
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return status
+        except BrokenPipeError:  # as with `wsmb import config.ini | head -1`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         except UsageError as error:
             print(f"wsmb {name}: {error}", file=sys.stderr)
             return USAGE
