@@ -219,6 +219,19 @@ class KeepDataTests(SynchronousTestCase):
         self.assertEqual(second.take(), ["one", "two"])
 
 
+    def test_who_comes_in_the_moment_in_which_the_last_thing_is_settled_can_leave(self) -> None:
+        bench = ChangingBench(keep_data=NEVER)
+        first = bench.receiver(prefetch=1)
+        bench.client().send("one")
+        first.take()
+        first.leave()
+        first.receiver.acks.reject(1, "", 0.0)
+        second = bench.client()
+        second.receive("c")
+        second.end()
+        self.assertEqual(bench.broker.channel_count, 0)
+
+
 class OtherSettingsTests(SynchronousTestCase):
     def test_number_of_receiver_and_who_they_are(self) -> None:
         bench = ChangingBench(keep_data=NEVER)

@@ -100,8 +100,6 @@ class Channel:
 
         To join twice is to join once, on the newer terms.
         """
-        # What has failed in this very turn of the reactor is older than what waits.
-        self._unproved.redeliver()
         if self._is_emptying:
             self._has_emptied()
         is_new = self._receivers.join(receiver.peer, is_passing=is_passing)
@@ -111,6 +109,9 @@ class Channel:
             subscription = Subscription(receiver.acks, prefetch, timeout_s, self._unproved)
         self._outstanding.join(receiver, subscription)
         self._set_tracks()
+        # What has failed in this very turn of the reactor is older than what waits. (Not sooner: a channel
+        # without anybody may be forgotten by that.)
+        self._unproved.redeliver()
         if not is_passing:
             self._receive_waiting(receiver.peer, is_new=is_new)
 
