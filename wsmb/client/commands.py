@@ -21,7 +21,7 @@ def send_message(
     message_id: str | None = None,
     ttl_s: float | None = None,
 ) -> bytes:
-    """The command that sends the one `item`, which is JSON."""
+    """The command that sends `item`, which is JSON; or several, with commas between them."""
     rest = b"" if number_of_receiver is None else b',"number_of_receiver":%d' % number_of_receiver
     if message_id is not None:
         rest += b',"message_id":' + _encode(message_id)

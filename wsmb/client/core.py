@@ -15,6 +15,7 @@ from wsmb.errors import Code
 
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
+LONGEST_WAIT_S = 300.0
 MAX_DIGITS = 19
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
@@ -64,6 +65,12 @@ class Refusal(msgspec.Struct, tag_field="command", tag="error", frozen=True):
 
     response_code: str
     response_text: str = ""
+    data: list[dict[str, object]] = []
+
+    @property
+    def channel(self) -> str:
+        """The channel that it is about; empty if it names none."""
+        return str(self.data[0].get("channel", "")) if self.data else ""
 
 
 class Delivery(msgspec.Struct, tag_field="command", tag="send-message", frozen=True):
@@ -101,10 +108,17 @@ _decode_event = msgspec.json.Decoder(Event).decode
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Why a connection was not made, or has ended. `status`: the HTTP status of a refusal."""
+    """Why a connection was not made, or has ended.
+
+    `status`: the HTTP status of a refusal; `retry_after_s`: before which not to come again; `close_code`:
+    that of the broker's Close frame; `is_untrusted`: the broker's certificate is not good.
+    """
 
     reason: str
     status: int | None = None
+    retry_after_s: float = 0.0
+    close_code: int | None = None
+    is_untrusted: bool = False
 
     @property
     def is_refusal(self) -> bool:
@@ -217,11 +231,14 @@ class Backoff:
         self._random = random
         self._longest_s = FIRST_DELAY_S
 
-    def next_delay_s(self) -> float:
-        """Half to all of the present step, which then doubles."""
+    def next_delay_s(self, at_least_s: float = 0.0) -> float:
+        """Half to all of the present step, which then doubles.
+
+        `at_least_s`: what the broker asks for (Retry-After); more than LONGEST_WAIT_S is not heeded.
+        """
         longest_s = self._longest_s
         self._longest_s = min(longest_s * 2, LONGEST_DELAY_S)
-        return longest_s * (1 + self._random()) / 2
+        return min(at_least_s, LONGEST_WAIT_S) + longest_s * (1 + self._random()) / 2
 
     def reset(self) -> None:
         """The broker has spoken: begin with the shortest delay again."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 DEFAULT_URL = "ws://127.0.0.1:8888/"
+_OPTIONS = ("--user", "--password-file FILE")
+_ARGUMENTS = ("user=", "password=")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 
@@ -55,7 +57,29 @@ def find_target(
     before the names of the original (MQ_…). `url` may hold no password: whoever lists the processes
     would see it.
     """
-    address = _address(environ, url)
+    return _with_credentials(_address(environ, url), environ, user, password, _OPTIONS)
+
+
+def library_target(
+    environ: Mapping[str, str], url: str | None, user: str | None, password: str | None
+) -> Target:
+    """As `find_target`, for programs: nobody sees their arguments, so that `url` may hold a password."""
+    address = _address(environ, None) if url is None else _parse(url, "the URL")
+    return _with_credentials(address, environ, user, password, _ARGUMENTS)
+
+
+def default_channel(environ: Mapping[str, str]) -> str | None:
+    """The channel that the original's variables name. (The original writes CANNEL.)"""
+    return environ.get("MQ_CHANNEL_NAME") or environ.get("MQ_CANNEL_NAME") or None
+
+
+def _with_credentials(
+    address: Target,
+    environ: Mapping[str, str],
+    user: str | None,
+    password: str | None,
+    ways: tuple[str, str],
+) -> Target:
     user = user or address.user or environ.get("WSMB_USER") or environ.get("MQ_CLIENT_USERNAME")
     password = (
         password
@@ -64,15 +88,10 @@ def find_target(
         or environ.get("MQ_CLIENT_PASSWORD")
     )
     if not user or not password:
-        raise TargetError(_missing(user, password))
+        raise TargetError(_missing(user, password, ways))
     if ":" in user:
         raise TargetError("a user name has no colon")
     return Target(address.is_secure, address.host, address.port, address.resource, user, password)
-
-
-def default_channel(environ: Mapping[str, str]) -> str | None:
-    """The channel that the original's variables name. (The original writes CANNEL.)"""
-    return environ.get("MQ_CHANNEL_NAME") or environ.get("MQ_CANNEL_NAME") or None
 
 
 def _address(environ: Mapping[str, str], url: str | None) -> Target:
@@ -118,10 +137,10 @@ def _is_plain(text: str) -> bool:
     return all("!" <= character <= "~" for character in text)
 
 
-def _missing(user: str | None, password: str | None) -> str:
+def _missing(user: str | None, password: str | None, ways: tuple[str, str]) -> str:
     remedies = []
     if not user:
-        remedies.append("no user name: set WSMB_USER or give --user")
+        remedies.append(f"no user name: set WSMB_USER or give {ways[0]}")
     if not password:
-        remedies.append("no password: set WSMB_PASSWORD or give --password-file FILE")
+        remedies.append(f"no password: set WSMB_PASSWORD or give {ways[1]}")
     return "; ".join(remedies)

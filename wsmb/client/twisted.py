@@ -23,13 +23,12 @@ from zope.interface import implementer
 
 from wsmb import __version__
 from wsmb.client import core
+from wsmb.client.silence import DEFAULT_SILENCE_S, SILENCE_TICKS, Silence, Step
 from wsmb.client.target import Target
 
 CONNECT_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 3
-TICK_S = 10
-PING_TICKS = 3
-SILENCE_TICKS = 6
+TICK_S = DEFAULT_SILENCE_S / SILENCE_TICKS
 
 
 class ClientProtocol(WebSocketClientProtocol):
@@ -37,7 +36,7 @@ class ClientProtocol(WebSocketClientProtocol):
 
     factory: ClientFactory
     http_status_line = ""
-    _quiet_ticks = 0
+    _silence: Silence | None = None
     _sweep: LoopingCall | None = None
     _why = ""
 
@@ -68,6 +67,7 @@ class ClientProtocol(WebSocketClientProtocol):
     def onOpen(self) -> None:
         """The broker has let us in."""
         self.http_request_data = b""  # the password is in it
+        self._silence = Silence()
         self._sweep = LoopingCall(self._tick)
         self._sweep.clock = self.factory.reactor
         self._sweep.start(TICK_S, now=False)
@@ -75,7 +75,8 @@ class ClientProtocol(WebSocketClientProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come."""
-        self._quiet_ticks = 0
+        if self._silence is not None:
+            self._silence.heard()
         super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -106,12 +107,11 @@ class ClientProtocol(WebSocketClientProtocol):
         return int(status) if status.isascii() and status.isdigit() else None
 
     def _tick(self) -> None:
-        # Ticks, not seconds: after a pause of this process what has come is still to be read.
-        self._quiet_ticks += 1
-        if self._quiet_ticks >= SILENCE_TICKS:
-            self._why = f"silent for {SILENCE_TICKS * TICK_S} s"
+        step = Step.NOTHING if self._silence is None else self._silence.tick()
+        if step is Step.GIVE_UP:
+            self._why = f"silent for {DEFAULT_SILENCE_S:g} s"
             self.abort()
-        elif self._quiet_ticks % PING_TICKS == 0:
+        elif step is Step.PING:
             self.sendPing(b"wsmb")
 
     # Connection

@@ -1,0 +1,359 @@
+"""The client on asyncio: `async with Client(…) as client`. docs/python-client.md shows its use."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random as random_module
+import secrets
+import ssl
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from wsmb.client import core
+from wsmb.client.errors import ClientError, ClosedError, Late, UnreachableError
+from wsmb.client.exchange import Exchange, items_of
+from wsmb.client.link import CLOSE_TIMEOUT_S, Link
+from wsmb.client.outgoing import DEFAULT_PENDING, Outcome, Receipt, Send
+from wsmb.client.silence import DEFAULT_SILENCE_S
+from wsmb.client.subscription import DEFAULT_PREFETCH, Arrival, Subscription
+from wsmb.client.target import library_target
+
+MOST_WAITING = 1_000
+"""Frames that are not to be acknowledged, before no more are read."""
+ID_BYTES = 12
+
+_log = logging.getLogger("wsmb.client")
+
+
+class Delivery:
+    """A frame that has come: `data` are its items, which the receiver acknowledges together."""
+
+    __slots__ = ("_arrival", "_exchange", "channel", "data", "is_redelivered")
+
+    def __init__(self, arrival: Arrival, exchange: Exchange) -> None:
+        self._arrival = arrival
+        self._exchange = exchange
+        self.channel = arrival.channel
+        self.data: list[Any] = arrival.data()
+        self.is_redelivered = arrival.event.is_redelivered
+        """Whether it has been tried before."""
+
+    async def ack(self, *, confirm: bool = False) -> bool:
+        """It has been dealt with. False if it will come again, since its connection is gone.
+
+        With `confirm`, waits for the broker to say so; False then also if the time for it was over.
+        """
+        return await self._answer(self._exchange.acknowledge, confirm=confirm)
+
+    async def reject(self, *, requeue: bool = True, delay: float = 0.0, confirm: bool = False) -> bool:
+        """It has not been dealt with: it comes again after `delay` seconds; without `requeue` it is dead.
+
+        Returns what `ack` does.
+        """
+        return await self._answer(
+            partial(self._exchange.reject, requeue=requeue, delay_s=delay), confirm=confirm
+        )
+
+    async def _answer(self, answer: Callable[..., bool], *, confirm: bool) -> bool:
+        if not confirm:
+            return answer(self._arrival)
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        return answer(self._arrival, partial(_settle, done)) and await done
+
+
+def _settle(done: asyncio.Future[bool], confirm: core.Confirm | None) -> None:
+    if not done.done():
+        done.set_result(confirm is not None and confirm.is_accepted)
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Client:
+    """A client of one broker, from `async with` to its end; it connects again whenever it has to.
+
+    `url`: `ws://host:port/` or `wss://…`; without it, and for a `user` or `password` that are not given, the
+    environment (WSMB_URL, WSMB_USER, WSMB_PASSWORD). `tls`: instead of the system's authorities.
+    `connect_timeout`: seconds to the first connection, None for as long as it takes. `max_pending`: how many
+    sends may be unconfirmed on the connection. `silence`: seconds after which one that says nothing is dead.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        connect_timeout: float | None = 30.0,
+        max_pending: int = DEFAULT_PENDING,
+        silence: float = DEFAULT_SILENCE_S,
+    ) -> None:
+        self._target = library_target(os.environ, url, user, password)
+        self._tls = tls
+        self._connect_timeout_s = connect_timeout
+        self._max_pending = max_pending
+        self._silence_s = silence
+        self._backoff = core.Backoff(random_module.random)
+        self._exchange: Exchange
+        self._running: asyncio.Task[None] | None = None
+        self._link: Link | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._failed_post: ClientError | None = None
+        self._unread = 0
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises AdmissionError, UnreachableError or UnconfirmedError."""
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait until all that was posted is confirmed, and close; after an exception, close at once."""
+        try:
+            if kind is None:
+                await self.flush()
+        finally:
+            await self.close()
+
+    async def connect(self) -> None:
+        """What `async with` does at its beginning. A client connects once in its life."""
+        if self._running is not None:
+            raise RuntimeError("it has been connected before")
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        self._exchange = Exchange(
+            clock=loop.time,
+            later=loop.call_later,
+            random=random_module.random,
+            id_prefix=f"{secrets.token_urlsafe(ID_BYTES)}-",
+            say=_log.warning,
+            ended=partial(self._over, ready),
+            max_pending=self._max_pending,
+        )
+        self._exchange.when_ready(partial(_done, ready))
+        tls = self._tls
+        if self._target.is_secure and tls is None:
+            tls = ssl.create_default_context()
+        self._running = loop.create_task(self._run(tls))
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await ready
+        except TimeoutError:
+            self._exchange.give_up()
+            await self.close()
+            raise UnreachableError(str(self._exchange.error)) from None
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close. What is not confirmed by now raises ClosedError for those who wait for it."""
+        if self._running is None:
+            return
+        link, running = self._link, self._running
+        self._exchange.close()
+        if link is not None:
+            link.close()
+            await asyncio.wait([link.ended], timeout=CLOSE_TIMEOUT_S)
+        running.cancel()
+        await asyncio.wait([running])
+
+    async def send(
+        self,
+        channel: str,
+        data: object,
+        *,
+        ttl: float | None = None,
+        message_id: str | None = None,
+        number_of_receiver: int | None = None,
+        timeout: float | None = None,
+    ) -> Receipt:
+        """Send `data` and wait for the broker's confirm. A list is several items, anything else one.
+
+        `ttl`: seconds in which it is of use. `message_id`: made if not given. `number_of_receiver`: how many
+        get it, 0 for all. `timeout`: after so many seconds Late is raised, a TimeoutError. Raises
+        RefusedError, ExpiredError, or what `async with` raises.
+        """
+        future, send = self._begin(channel, data, ttl, message_id, number_of_receiver)
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        except TimeoutError:
+            reason = self._exchange.outgoing.last_reason or self._exchange.last_reason
+            raise Late(send.message_id, reason) from None
+        finally:
+            if not future.done() or future.cancelled():
+                self._exchange.outgoing.forget(send)
+
+    async def post(
+        self,
+        channel: str,
+        data: object,
+        *,
+        ttl: float | None = None,
+        message_id: str | None = None,
+        number_of_receiver: int | None = None,
+    ) -> asyncio.Future[Receipt]:
+        """Send `data` as `send` does, and do not wait for the confirm: it comes into the future.
+
+        Waits only while `max_pending` are unconfirmed. `flush` waits for all.
+        """
+        while not self._exchange.outgoing.has_room and self._exchange.error is None:
+            await self._something_settled()
+        future, _ = self._begin(channel, data, ttl, message_id, number_of_receiver, is_posted=True)
+        return future
+
+    async def flush(self) -> None:
+        """Wait until all is confirmed. Raises the first error of what was posted since the last `flush`."""
+        while len(self._exchange.outgoing):
+            await self._something_settled()
+        error, self._failed_post = self._failed_post, None
+        if error is not None:
+            raise error
+
+    async def receive(
+        self,
+        channel: str,
+        *,
+        ack: bool = True,
+        prefetch: int = DEFAULT_PREFETCH,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Delivery, None]:
+        """What comes on `channel`. With `ack` each delivery is to be acknowledged, or comes again.
+
+        `prefetch`: how many may be open at a time. `timeout`: after so many seconds without one it ends.
+        Raises RefusedError, or what `async with` raises. It leaves the channel when it is closed.
+        """
+        came: deque[Arrival] = deque()
+        news = asyncio.Event()
+        ends: list[ClientError] = []
+
+        def arrived(arrival: Arrival) -> None:
+            came.append(arrival)
+            news.set()
+            if not ack:
+                self._unread += 1
+                self._pace()
+
+        def ended(error: ClientError) -> None:
+            ends.append(error)
+            news.set()
+
+        subscription = Subscription(channel, prefetch if ack else None, arrived, ended, lambda: list(came))
+        self._exchange.subscribe(subscription)
+        try:
+            while True:
+                while came:
+                    arrival = came.popleft()
+                    if not ack:
+                        self._unread -= 1
+                        self._pace()
+                    if self._exchange.is_wanted(arrival):
+                        yield Delivery(arrival, self._exchange)
+                if ends:
+                    raise ends[0]
+                news.clear()
+                try:
+                    async with asyncio.timeout(timeout):
+                        await news.wait()
+                except TimeoutError:
+                    return
+        finally:
+            self._exchange.unsubscribe(subscription)
+            if not ack:
+                self._unread -= len(came)
+                self._pace()
+
+    async def ping(self) -> bool:
+        """Whether the broker answers, and its database does."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._exchange.ping(partial(_settle, done))
+        return await done and self._exchange.is_well
+
+    # Inside
+
+    def _begin(
+        self,
+        channel: str,
+        data: object,
+        ttl: float | None,
+        message_id: str | None,
+        number_of_receiver: int | None,
+        *,
+        is_posted: bool = False,
+    ) -> tuple[asyncio.Future[Receipt], Send]:
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        told = partial(self._settled, future, is_posted)
+        send = self._exchange.send(
+            channel,
+            items_of(data),
+            told,
+            ttl=ttl,
+            message_id=message_id,
+            number_of_receiver=number_of_receiver,
+        )
+        return future, send
+
+    def _settled(self, future: asyncio.Future[Receipt], is_posted: bool, outcome: Outcome) -> None:
+        if isinstance(outcome, Receipt):
+            if not future.done():
+                future.set_result(outcome)
+        else:
+            if not future.done():
+                future.set_exception(outcome)
+            if is_posted:
+                future.exception()  # it is told by `flush`
+                self._failed_post = self._failed_post or outcome
+        if self._waiting:
+            self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            _done(one)
+
+    async def _something_settled(self) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    def _pace(self) -> None:
+        # While an answer is awaited all has to be read, or whoever waits for it would wait for ever.
+        if self._link is not None:
+            too_many = self._unread > MOST_WAITING and not self._exchange.awaits_answers
+            self._link.pause(is_paused=too_many)
+
+    async def _run(self, tls: ssl.SSLContext | None) -> None:
+        """Connect again and again, until all is over."""
+        while self._exchange.error is None:
+            link = Link(self._target, self._opened, self._received, self._silence_s)
+            self._link = link
+            loss = await link.run(tls)
+            self._exchange.lost(loss)
+            if self._exchange.error is None:
+                await asyncio.sleep(self._backoff.next_delay_s(loss.retry_after_s))
+
+    def _opened(self, link: Link) -> None:
+        self._exchange.opened(link)
+
+    def _received(self, payload: bytes) -> None:
+        event = core.decode(payload)
+        if event is not None:
+            self._backoff.reset()
+            self._exchange.received(event)
+
+    def _over(self, ready: asyncio.Future[None], error: ClientError) -> None:
+        if not ready.done() and not isinstance(error, ClosedError):
+            ready.set_exception(error)
+        self._wake()
+        if self._link is not None:
+            self._link.close()
