@@ -148,7 +148,7 @@ class TalkTests(ClientTestCase):
         self.transport.loseConnection()
         self.assertEqual(
             self.conversation.losses,
-            [core.Loss("ws://broker:8888/: closed by the broker: 1009 too big")],
+            [core.Loss("ws://broker:8888/: closed by the broker: 1009 too big", close_code=1009)],
         )
 
     def test_abort_drops_what_came_and_answers_no_ping(self) -> None:

@@ -8,67 +8,25 @@ import os
 import random as random_module
 import secrets
 import ssl
-from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from wsmb.client import core
 from wsmb.client.errors import ClientError, ClosedError, Late, UnreachableError
-from wsmb.client.exchange import Exchange, items_of
+from wsmb.client.exchange import ID_BYTES, Exchange, items_of
+from wsmb.client.inbox import Delivery, Inbox, settle
+from wsmb.client.incoming import DEFAULT_PREFETCH
 from wsmb.client.link import CLOSE_TIMEOUT_S, Link
 from wsmb.client.outgoing import DEFAULT_PENDING, Outcome, Receipt, Send
 from wsmb.client.silence import DEFAULT_SILENCE_S
-from wsmb.client.subscription import DEFAULT_PREFETCH, Arrival, Subscription
 from wsmb.client.target import library_target
 
 MOST_WAITING = 1_000
 """Frames that are not to be acknowledged, before no more are read."""
-ID_BYTES = 12
 
 _log = logging.getLogger("wsmb.client")
-
-
-class Delivery:
-    """A frame that has come: `data` are its items, which the receiver acknowledges together."""
-
-    __slots__ = ("_arrival", "_exchange", "channel", "data", "is_redelivered")
-
-    def __init__(self, arrival: Arrival, exchange: Exchange) -> None:
-        self._arrival = arrival
-        self._exchange = exchange
-        self.channel = arrival.channel
-        self.data: list[Any] = arrival.data()
-        self.is_redelivered = arrival.event.is_redelivered
-        """Whether it has been tried before."""
-
-    async def ack(self, *, confirm: bool = False) -> bool:
-        """It has been dealt with. False if it will come again, since its connection is gone.
-
-        With `confirm`, waits for the broker to say so; False then also if the time for it was over.
-        """
-        return await self._answer(self._exchange.acknowledge, confirm=confirm)
-
-    async def reject(self, *, requeue: bool = True, delay: float = 0.0, confirm: bool = False) -> bool:
-        """It has not been dealt with: it comes again after `delay` seconds; without `requeue` it is dead.
-
-        Returns what `ack` does.
-        """
-        return await self._answer(
-            partial(self._exchange.reject, requeue=requeue, delay_s=delay), confirm=confirm
-        )
-
-    async def _answer(self, answer: Callable[..., bool], *, confirm: bool) -> bool:
-        if not confirm:
-            return answer(self._arrival)
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        return answer(self._arrival, partial(_settle, done)) and await done
-
-
-def _settle(done: asyncio.Future[bool], confirm: core.Confirm | None) -> None:
-    if not done.done():
-        done.set_result(confirm is not None and confirm.is_accepted)
 
 
 def _done(future: asyncio.Future[None]) -> None:
@@ -159,13 +117,11 @@ class Client:
         """Close. What is not confirmed by now raises ClosedError for those who wait for it."""
         if self._running is None:
             return
-        link, running = self._link, self._running
-        self._exchange.close()
-        if link is not None:
-            link.close()
-            await asyncio.wait([link.ended], timeout=CLOSE_TIMEOUT_S)
-        running.cancel()
-        await asyncio.wait([running])
+        self._exchange.close()  # which closes the link, see _over
+        if self._link is not None and self._link.is_closing:
+            await asyncio.wait([self._running], timeout=CLOSE_TIMEOUT_S)
+        self._running.cancel()
+        await asyncio.wait([self._running])
 
     async def send(
         self,
@@ -188,8 +144,7 @@ class Client:
             async with asyncio.timeout(timeout):
                 return await future
         except TimeoutError:
-            reason = self._exchange.outgoing.last_reason or self._exchange.last_reason
-            raise Late(send.message_id, reason) from None
+            raise Late(send.message_id, self._exchange.why_not) from None
         finally:
             if not future.done() or future.cancelled():
                 self._exchange.outgoing.forget(send)
@@ -233,50 +188,21 @@ class Client:
         `prefetch`: how many may be open at a time. `timeout`: after so many seconds without one it ends.
         Raises RefusedError, or what `async with` raises. It leaves the channel when it is closed.
         """
-        came: deque[Arrival] = deque()
-        news = asyncio.Event()
-        ends: list[ClientError] = []
-
-        def arrived(arrival: Arrival) -> None:
-            came.append(arrival)
-            news.set()
-            if not ack:
-                self._unread += 1
-                self._pace()
-
-        def ended(error: ClientError) -> None:
-            ends.append(error)
-            news.set()
-
-        subscription = Subscription(channel, prefetch if ack else None, arrived, ended, lambda: list(came))
+        inbox = Inbox(self._pace if not ack else None)
+        subscription = inbox.subscription(channel, prefetch if ack else None)
         self._exchange.subscribe(subscription)
         try:
-            while True:
-                while came:
-                    arrival = came.popleft()
-                    if not ack:
-                        self._unread -= 1
-                        self._pace()
-                    if self._exchange.is_wanted(arrival):
-                        yield Delivery(arrival, self._exchange)
-                if ends:
-                    raise ends[0]
-                news.clear()
-                try:
-                    async with asyncio.timeout(timeout):
-                        await news.wait()
-                except TimeoutError:
-                    return
+            while (arrival := await inbox.next(timeout)) is not None:
+                if self._exchange.is_wanted(arrival):
+                    yield Delivery(arrival, self._exchange)
         finally:
-            self._exchange.unsubscribe(subscription)
-            if not ack:
-                self._unread -= len(came)
-                self._pace()
+            self._exchange.incoming.unsubscribe(subscription)
+            inbox.close()
 
     async def ping(self) -> bool:
         """Whether the broker answers, and its database does."""
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._exchange.ping(partial(_settle, done))
+        self._exchange.ping(partial(settle, done))
         return await done and self._exchange.is_well
 
     # Inside
@@ -326,7 +252,8 @@ class Client:
         self._waiting.append(future)
         await future
 
-    def _pace(self) -> None:
+    def _pace(self, more: int) -> None:
+        self._unread += more
         # While an answer is awaited all has to be read, or whoever waits for it would wait for ever.
         if self._link is not None:
             too_many = self._unread > MOST_WAITING and not self._exchange.awaits_answers

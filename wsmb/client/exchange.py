@@ -11,7 +11,6 @@ from wsmb import wire
 from wsmb.client import commands
 from wsmb.client.core import Answer, Confirm, Connection, Delivery, Event, Loss, Refusal
 from wsmb.client.errors import (
-    PASSING,
     AdmissionError,
     ClientError,
     ClosedError,
@@ -19,18 +18,15 @@ from wsmb.client.errors import (
     UnconfirmedError,
     UnreachableError,
 )
+from wsmb.client.incoming import Answered, Arrival, Incoming, Subscription
 from wsmb.client.outgoing import DEFAULT_PENDING, Later, Outcome, Outgoing, Send
-from wsmb.client.subscription import Arrival, Subscription
 from wsmb.errors import Code
 
-TOO_BIG = 1009
-NOBODY_S = 1.0
-"""After which a refused `receive-message` is tried again."""
+ID_BYTES = 12
+"""Of chance in what message ids begin with."""
+_TOO_BIG = 1009
 _HELLO = "wsmb"
 """A channel that is left at the beginning: every wsmb confirms that, and no original broker does."""
-
-Answered = Callable[[Confirm | None], None]
-"""Gets the confirm of a command; None if the connection ended before it came."""
 
 
 class Exchange:
@@ -53,19 +49,19 @@ class Exchange:
         max_pending: int = DEFAULT_PENDING,
     ) -> None:
         self._clock = clock
-        self._later = later
         self._id_prefix = id_prefix
         self._say = say
         self._ended = ended
         self._numbers = count(1)
         self._connection: Connection | None = None
         self._asked: dict[str | int, Answered] = {}
-        self._subscriptions: dict[str, Subscription] = {}
         self._ready: Callable[[], None] | None = None
-        self._is_wsmb = False
+        self.is_ready = False
+        """Whether there has been a connection to a broker that confirms."""
         self._answers = 0
         self._was_lost = False
         self.outgoing = Outgoing(clock, later, random, max_pending)
+        self.incoming = Incoming(later, self._expect)
         self.error: ClientError | None = None
         """Why all is over."""
         self.last_reason = ""
@@ -114,28 +110,11 @@ class Exchange:
         """Receive, on this connection and all that follow. Raises as `send` does."""
         if self.error is not None:
             raise self.error
-        commands.check_channel(subscription.channel)
-        if subscription.channel in self._subscriptions:
-            raise ValueError(f"it receives on {subscription.channel} already")
-        self._subscriptions[subscription.channel] = subscription
-        if self._connection is not None:
-            self._ask_for(subscription, self._connection)
-
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """Receive no more. What has not been taken from it goes to others; what has can be acknowledged."""
-        if self._subscriptions.get(subscription.channel) is not subscription:
-            return
-        del self._subscriptions[subscription.channel]
-        untaken = [arrival.number for arrival in subscription.untaken() if self._is_open(arrival)]
-        if self._connection is not None:
-            self._connection.send(commands.leave_channel(subscription.channel))
-            numbers = [number for number in untaken if number is not None]
-            if numbers:
-                self._connection.send(commands.reject_message(numbers))
+        self.incoming.subscribe(subscription)
 
     def acknowledge(self, arrival: Arrival, answered: Answered | None = None) -> bool:
         """It has been dealt with. False if its connection is gone: it comes again, and is not `answered`."""
-        return self._answer(arrival, answered, commands.ack_message)
+        return self.incoming.answer(arrival, answered, commands.ack_message)
 
     def reject(
         self, arrival: Arrival, answered: Answered | None = None, *, requeue: bool, delay_s: float
@@ -147,7 +126,7 @@ class Exchange:
         def command(numbers: list[int], confirm: int | None) -> bytes:
             return commands.reject_message(numbers, confirm, delay_s=delay_s if requeue else None)
 
-        return self._answer(arrival, answered, command)
+        return self.incoming.answer(arrival, answered, command)
 
     def ping(self, answered: Answered) -> None:
         """Have the broker say whether it `is_well`."""
@@ -157,13 +136,18 @@ class Exchange:
             self._connection.send(commands.ping(self._expect(answered)))
 
     @property
+    def why_not(self) -> str:
+        """What keeps the broker from confirming, as far as is known."""
+        return self.last_reason if self._connection is None else self.outgoing.last_reason
+
+    @property
     def awaits_answers(self) -> bool:
         """Whether the broker is to say something that somebody may wait for."""
         return bool(self._asked or len(self.outgoing))
 
     def is_wanted(self, arrival: Arrival) -> bool:
         """Whether it is still to be dealt with here; else it comes again."""
-        return arrival.number is None or self._is_open(arrival)
+        return arrival.number is None or self.incoming.is_open(arrival)
 
     def close(self) -> None:
         """All is over, since the program says so."""
@@ -179,11 +163,10 @@ class Exchange:
         """A connection is open."""
         self._connection = connection
         self._answers = 0
-        if not self._is_wsmb:
+        if not self.is_ready:
             connection.send(commands.leave_channel(_HELLO, self._expect(self._hello)))
             connection.send(commands.PING)
-        for subscription in self._subscriptions.values():
-            self._ask_for(subscription, connection)
+        self.incoming.opened(connection)
         self.outgoing.opened(connection)
 
     def received(self, event: Event) -> None:
@@ -197,30 +180,31 @@ class Exchange:
                 if answered is not None:
                     answered(event)
         elif isinstance(event, Delivery):
-            self._arrived(event)
+            self.incoming.arrived(event)
         elif isinstance(event, Answer):
             self.is_well = event.is_accepted
             self._answers += 1
             # The greeting, and that to the ping, which stands behind what every wsmb confirms.
-            if self._answers > 1 and not self._is_wsmb:
+            if self._answers > 1 and not self.is_ready:
                 self._fail(UnconfirmedError("this broker is no wsmb: it gives no confirms"))
         elif isinstance(event, Refusal) and event.response_code == Code.FORBIDDEN.number:
-            self._withdrawn(event.channel, RefusedError(event.response_code, event.response_text))
+            self.incoming.withdrawn(event.channel, RefusedError(event.response_code, event.response_text))
 
     def lost(self, loss: Loss) -> None:
         """A connection has ended, or was not made."""
         was_open = self._connection is not None
         self._connection = None
         self.last_reason = loss.reason
-        if loss.close_code == TOO_BIG:
+        if loss.close_code == _TOO_BIG:
             self.outgoing.too_large(loss.reason)
         self.outgoing.lost()
+        self.incoming.lost()
         asked, self._asked = self._asked, {}
         for answered in asked.values():
             answered(None)
         if loss.status is not None and loss.is_refusal:
             self._fail(AdmissionError(loss.status, loss.reason))
-        elif loss.is_untrusted and not self._is_wsmb:
+        elif loss.is_untrusted and not self.is_ready:
             self._fail(UnreachableError(loss.reason))
         elif self.error is None and (was_open or not self._was_lost):
             self._was_lost = True
@@ -234,9 +218,7 @@ class Exchange:
         self.error = error
         self._connection = None
         self.outgoing.fail(error)
-        subscriptions, self._subscriptions = self._subscriptions, {}
-        for subscription in subscriptions.values():
-            subscription.ended(error)
+        self.incoming.fail(error)
         self._ended(error)
 
     def _expect(self, answered: Answered) -> int:
@@ -246,61 +228,9 @@ class Exchange:
 
     def _hello(self, confirm: Confirm | None) -> None:
         if confirm is not None:
-            self._is_wsmb = True
+            self.is_ready = True
             if self._ready is not None:
                 self._ready()
-
-    def _ask_for(self, subscription: Subscription, connection: Connection) -> None:
-        def answered(confirm: Confirm | None) -> None:
-            if confirm is None or confirm.is_accepted:
-                return
-            if confirm.response_code in PASSING:
-                self._later(NOBODY_S, again)
-            else:
-                error = RefusedError(confirm.response_code, confirm.response_text)
-                self._withdrawn(subscription.channel, error)
-
-        def again() -> None:
-            if self._connection is connection and self._is_subscribed(subscription):
-                self._ask_for(subscription, connection)
-
-        number = self._expect(answered)
-        channel, prefetch = subscription.channel, subscription.prefetch
-        connection.send(commands.receive_message(channel, prefetch=prefetch, confirm=number))
-
-    def _is_subscribed(self, subscription: Subscription) -> bool:
-        return self._subscriptions.get(subscription.channel) is subscription
-
-    def _withdrawn(self, channel: str, error: ClientError) -> None:
-        subscription = self._subscriptions.pop(channel, None)
-        if subscription is not None:
-            subscription.ended(error)
-
-    def _arrived(self, event: Delivery) -> None:
-        subscription = self._subscriptions.get(str(event.channel))
-        number = event.number
-        if subscription is not None:
-            subscription.arrived(Arrival(event, self._connection))
-        elif number is not None and self._connection is not None:
-            self._connection.send(commands.reject_message([number]))
-
-    def _is_open(self, arrival: Arrival) -> bool:
-        return self._connection is not None and arrival.connection is self._connection
-
-    def _answer(
-        self,
-        arrival: Arrival,
-        answered: Answered | None,
-        command: Callable[[list[int], int | None], bytes],
-    ) -> bool:
-        if arrival.is_answered or arrival.number is None:
-            return False
-        if self._connection is None or not self._is_open(arrival):
-            return False
-        arrival.is_answered = True
-        confirm = None if answered is None else self._expect(answered)
-        self._connection.send(command([arrival.number], confirm))
-        return True
 
 
 def items_of(data: object) -> bytes:

@@ -93,6 +93,11 @@ class Link(asyncio.Protocol):
         elif self._websocket.state is State.CONNECTING:
             self.abort()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has said goodbye and waits for the answer."""
+        return self._websocket.state is State.CLOSING and not self.ended.done()
+
     # core.Connection
 
     def send(self, payload: bytes) -> None:

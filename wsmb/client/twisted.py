@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import random as random_module
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from autobahn.websocket.types import ConnectingRequest
-from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.application.internet import ClientService
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone, ConnectionLost, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import LoopingCall
@@ -23,6 +21,7 @@ from zope.interface import implementer
 
 from wsmb import __version__
 from wsmb.client import core
+from wsmb.client.losses import describe, is_untrusted
 from wsmb.client.silence import DEFAULT_SILENCE_S, SILENCE_TICKS, Silence, Step
 from wsmb.client.target import Target
 
@@ -91,7 +90,15 @@ class ClientProtocol(WebSocketClientProtocol):
             self._sweep.stop()
             self._sweep = None
         super().connectionLost(reason)
-        self.factory.lost(core.Loss(self._reason(reason), self._status()))
+        self.factory.lost(
+            core.Loss(
+                self._reason(reason),
+                self._status(),
+                self._retry_after_s(),
+                self.remoteCloseCode,
+                is_untrusted(reason),
+            )
+        )
 
     def _reason(self, reason: Failure) -> str:
         if self._why:
@@ -105,6 +112,10 @@ class ClientProtocol(WebSocketClientProtocol):
     def _status(self) -> int | None:
         status = self._why.removeprefix("refused: ")[:3]
         return int(status) if status.isascii() and status.isdigit() else None
+
+    def _retry_after_s(self) -> float:
+        after = getattr(self, "http_headers", {}).get("retry-after", "")
+        return float(after) if after.isascii() and after.isdigit() else 0.0
 
     def _tick(self) -> None:
         step = Step.NOTHING if self._silence is None else self._silence.tick()
@@ -143,6 +154,7 @@ class ClientFactory(WebSocketClientFactory):
         self.target = target
         self.is_stopping = False
         self.connection: ClientProtocol | None = None
+        self.retry_after_s = 0.0
         self._conversation = conversation
         self._backoff = backoff
         self.setProtocolOptions(version=18, failByDrop=False, openHandshakeTimeout=CONNECT_TIMEOUT_S)
@@ -163,12 +175,16 @@ class ClientFactory(WebSocketClientFactory):
     def lost(self, loss: core.Loss) -> None:
         """A connection has ended, or was not made."""
         self.connection = None
+        self.retry_after_s = loss.retry_after_s
         if not self.is_stopping:
-            self._conversation.lost(core.Loss(f"{self.target.url}: {loss.reason}", loss.status))
+            self._conversation.lost(replace(loss, reason=f"{self.target.url}: {loss.reason}"))
 
 
 class Client:
-    """Connects, and connects again, from `start` to `stop`. TLS is verified with the host's name."""
+    """Connects, and connects again, from `start` to `stop`. TLS is verified with the host's name.
+
+    `tls`: what twisted.internet.ssl.optionsForClientTLS gives, if not for the system's authorities.
+    """
 
     def __init__(
         self,
@@ -176,15 +192,17 @@ class Client:
         conversation: core.Conversation,
         reactor: Any,
         random: Callable[[], float] = random_module.random,
+        tls: Any = None,
     ) -> None:
         backoff = core.Backoff(random)
         self._reactor = reactor
         self._factory = ClientFactory(target, conversation, backoff, reactor)
-        way: tuple[Any, Any] = (_Watched(_endpoint(target, reactor), self._factory.lost), self._factory)
+        endpoint = _Watched(_endpoint(target, reactor, tls), self._factory.lost)
+        way: tuple[Any, Any] = (endpoint, self._factory)
         self._service = ClientService(
             *way,
             # Its own count begins anew with each TCP connection, let in or not.
-            retryPolicy=lambda _attempt: backoff.next_delay_s(),
+            retryPolicy=lambda _attempt: backoff.next_delay_s(self._factory.retry_after_s),
             clock=reactor,
         )
 
@@ -221,29 +239,8 @@ class _Watched:
         return connecting.addErrback(failed)
 
 
-def _endpoint(target: Target, reactor: Any) -> Any:  # the interfaces of zope are no types
+def _endpoint(target: Target, reactor: Any, tls: Any) -> Any:  # the interfaces of zope are no types
     endpoint: Any = HostnameEndpoint(reactor, target.host, target.port, timeout=CONNECT_TIMEOUT_S)
     if target.is_secure:
-        return wrapClientTLS(ssl.optionsForClientTLS(target.host), endpoint)
+        return wrapClientTLS(tls or ssl.optionsForClientTLS(target.host), endpoint)
     return endpoint
-
-
-def describe(failure: Failure) -> str:
-    """Why a connection was not made or has ended, in one line."""
-    error = failure.value
-    for kind, text in _TEXTS:
-        if isinstance(error, kind):
-            return text
-    if isinstance(error, SSL.Error) and error.args and error.args[0]:
-        return "TLS: " + ", ".join(str(reason[-1]) for reason in error.args[0])
-    # "Connection was refused by other side: 111: Connection refused."
-    return " ".join(failure.getErrorMessage().split()).rpartition(": ")[2].rstrip(".")
-
-
-_TEXTS: tuple[tuple[type[BaseException], str], ...] = (
-    (TimeoutError, "no answer"),
-    (DNSLookupError, "no such host"),
-    (ConnectionDone, "closed by the broker"),
-    (ConnectionLost, "closed by the broker"),
-    (VerificationError, "TLS: the certificate is for another host"),
-)

@@ -1,0 +1,101 @@
+"""What has come for one `receive` on asyncio, and the delivery that a program gets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from wsmb.client.core import Confirm
+from wsmb.client.errors import ClientError
+from wsmb.client.exchange import Exchange
+from wsmb.client.incoming import Arrival, Subscription
+
+
+class Delivery:
+    """A frame that has come: `data` are its items, which the receiver acknowledges together."""
+
+    __slots__ = ("_arrival", "_exchange", "channel", "data", "is_redelivered")
+
+    def __init__(self, arrival: Arrival, exchange: Exchange) -> None:
+        self._arrival = arrival
+        self._exchange = exchange
+        self.channel = arrival.channel
+        self.data: list[Any] = arrival.data()
+        self.is_redelivered = arrival.event.is_redelivered
+        """Whether it has been tried before."""
+
+    async def ack(self, *, confirm: bool = False) -> bool:
+        """It has been dealt with. False if it will come again, since its connection is gone.
+
+        With `confirm`, waits for the broker to say so; False then also if the time for it was over.
+        """
+        return await self._answer(self._exchange.acknowledge, confirm=confirm)
+
+    async def reject(self, *, requeue: bool = True, delay: float = 0.0, confirm: bool = False) -> bool:
+        """It has not been dealt with: it comes again after `delay` seconds; without `requeue` it is dead.
+
+        Returns what `ack` does.
+        """
+        return await self._answer(
+            partial(self._exchange.reject, requeue=requeue, delay_s=delay), confirm=confirm
+        )
+
+    async def _answer(self, answer: Callable[..., bool], *, confirm: bool) -> bool:
+        if not confirm:
+            return answer(self._arrival)
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        return answer(self._arrival, partial(settle, done)) and await done
+
+
+def settle(done: asyncio.Future[bool], confirm: Confirm | None) -> None:
+    """See Answered: `done` gets whether the broker has confirmed it."""
+    if not done.done():
+        done.set_result(confirm is not None and confirm.is_accepted)
+
+
+class Inbox:
+    """What has arrived and has not been taken. `changed` is told by how many frames that has changed."""
+
+    def __init__(self, changed: Callable[[int], None] | None) -> None:
+        self._came: deque[Arrival] = deque()
+        self._news = asyncio.Event()
+        self._error: ClientError | None = None
+        self._changed = changed
+
+    def subscription(self, channel: str, prefetch: int | None) -> Subscription:
+        """One whose frames come here."""
+        return Subscription(channel, prefetch, self._arrived, self._ended, lambda: list(self._came))
+
+    async def next(self, timeout_s: float | None) -> Arrival | None:
+        """The oldest; None if none comes for so long. Raises the error that ended it, behind all others."""
+        try:
+            async with asyncio.timeout(timeout_s if not self._came else None):
+                while not self._came:
+                    if self._error is not None:
+                        raise self._error
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return None
+        if self._changed is not None:
+            self._changed(-1)
+        return self._came.popleft()
+
+    def close(self) -> None:
+        """Nobody takes the rest."""
+        if self._changed is not None:
+            self._changed(-len(self._came))
+        self._came.clear()
+
+    def _arrived(self, arrival: Arrival) -> None:
+        self._came.append(arrival)
+        self._news.set()
+        if self._changed is not None:
+            self._changed(1)
+
+    def _ended(self, error: ClientError) -> None:
+        self._error = error
+        self._news.set()
