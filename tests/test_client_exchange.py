@@ -129,6 +129,33 @@ class SendTests(ExchangeCase):
         self.assertEqual(connection.items()[6:], ["a"])
         self.assertEqual(self.bench.outcomes["a"], [])
 
+    def test_what_waited_for_room_waits_behind_it_too(self) -> None:
+        self.bench = ExchangeBench(max_pending=2)
+        connection = self.bench.open()
+        self.bench.send("a")
+        self.bench.refuse(connection.sent[0], "06")
+        for item, channel in (("x", "other"), ("y", "other"), ("b", "sms")):
+            self.bench.send(item, channel)
+        self.bench.clock.advance(core.FIRST_DELAY_S)
+        for sent in connection.sent[1:3]:
+            self.bench.accept(sent)
+        self.assertEqual(connection.items(), ["a", "x", "y", "a", "b"])
+
+    def test_what_passes_is_not_tried_again_for_nobody(self) -> None:
+        connection = self.bench.open()
+        self.exchange.outgoing.forget(self.bench.send("a"))
+        self.bench.refuse(connection.sent[0], "06")
+        self.assertEqual((len(self.exchange.outgoing), self.bench.clock.waiting), (0, 0))
+
+    def test_once_it_has_passed_the_delays_begin_anew(self) -> None:
+        connection = self.bench.open()
+        for item in "ab":
+            self.bench.send(item)
+            self.bench.refuse(connection.sent[-1], "06")
+            self.bench.clock.advance(core.FIRST_DELAY_S)
+            self.bench.accept(connection.sent[-1])
+        self.assertEqual(connection.items(), ["a", "a", "b", "b"])
+
     def test_a_lost_connection_ends_the_rest(self) -> None:
         connection = self.bench.open()
         self.bench.send("a")
@@ -468,8 +495,9 @@ class AnythingTests(SynchronousTestCase):
             bench.exchange.lost(BROKEN)
         pipe = Pipe(bench.exchange, broker)
         bench.exchange.opened(pipe)
-        while len(bench.exchange.outgoing):
+        for _ in range(50):
             while not pipe.is_idle:
                 pipe.up(10)
                 pipe.down(10)
             bench.clock.advance(core.LONGEST_DELAY_S)
+        self.assertEqual(len(bench.exchange.outgoing), 0)
