@@ -26,6 +26,8 @@ from wsmb.client.target import library_target
 MOST_WAITING = 1_000
 """Frames that are not to be acknowledged, before no more are read."""
 
+NOT_CONNECTED = "it has not been connected, by `with` or by `connect`"
+
 _log = logging.getLogger("wsmb.client")
 
 
@@ -54,13 +56,13 @@ class Client:
         max_pending: int = DEFAULT_PENDING,
         silence: float = DEFAULT_SILENCE_S,
     ) -> None:
-        self._target = library_target(os.environ, url, user, password)
+        self._target = library_target(os.environ, url, user, password, has_certificate=tls is not None)
         self._tls = tls
         self._connect_timeout_s = connect_timeout
         self._max_pending = max_pending
         self._silence_s = silence
         self._backoff = core.Backoff(random_module.random)
-        self._exchange: Exchange
+        self._core: Exchange | None = None
         self._running: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self._waiting: list[asyncio.Future[None]] = []
@@ -88,7 +90,7 @@ class Client:
             raise RuntimeError("it has been connected before")
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
-        self._exchange = Exchange(
+        self._core = Exchange(
             clock=loop.time,
             later=loop.call_later,
             random=random_module.random,
@@ -206,6 +208,12 @@ class Client:
         return await done and self._exchange.is_well
 
     # Inside
+
+    @property
+    def _exchange(self) -> Exchange:
+        if self._core is None:
+            raise RuntimeError(NOT_CONNECTED)
+        return self._core
 
     def _begin(
         self,

@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from wsmb.client import aio
+from wsmb.client.aio import NOT_CONNECTED
+from wsmb.client.errors import ClosedError
 from wsmb.client.inbox import Delivery
 from wsmb.client.incoming import DEFAULT_PREFETCH
 from wsmb.client.outgoing import DEFAULT_PENDING, Receipt
@@ -183,7 +185,9 @@ class BlockingClient:
         """What a coroutine gives, carried out by this client's thread. An interrupt cancels it."""
         if self._loop is None or self._loop.is_closed():
             wanted.close()
-            raise RuntimeError("it is not connected")
+            if self._loop is None:
+                raise RuntimeError(NOT_CONNECTED)
+            raise ClosedError("closed")
         future = asyncio.run_coroutine_threadsafe(wanted, self._loop)
         try:
             return future.result()

@@ -132,7 +132,8 @@ class Link(asyncio.Protocol):
         """TCP, and TLS, are there: ask to be let in."""
         self._transport = cast(asyncio.Transport, transport)
         request = self._websocket.connect()
-        request.headers["Authorization"] = self._target.authorization
+        if self._target.authorization:
+            request.headers["Authorization"] = self._target.authorization
         request.headers["User-Agent"] = f"wsmb/{__version__}"
         self._websocket.send_request(request)
         self._flush()

@@ -114,7 +114,7 @@ class TwistedClient(Service):
             max_pending=max_pending,
         )
         self._exchange.when_ready(self._ready)
-        target = library_target(os.environ, url, user, password)
+        target = library_target(os.environ, url, user, password, has_certificate=tls is not None)
         self._client = Client(target, self._exchange, reactor, tls=tls)
 
     def startService(self) -> None:

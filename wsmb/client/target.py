@@ -43,7 +43,9 @@ class Target:
 
     @property
     def authorization(self) -> str:
-        """The value of the Authorization header."""
+        """The value of the Authorization header; empty for a user who shows a certificate instead."""
+        if not self.user:
+            return ""
         credentials = f"{self.user}:{self.password}".encode("utf-8", "surrogateescape")
         return f"Basic {b64encode(credentials).decode()}"
 
@@ -61,10 +63,20 @@ def find_target(
 
 
 def library_target(
-    environ: Mapping[str, str], url: str | None, user: str | None, password: str | None
+    environ: Mapping[str, str],
+    url: str | None,
+    user: str | None,
+    password: str | None,
+    *,
+    has_certificate: bool = False,
 ) -> Target:
-    """As `find_target`, for programs: nobody sees their arguments, so that `url` may hold a password."""
+    """As `find_target`, for programs: nobody sees their arguments, so that `url` may hold a password.
+
+    Who may have a certificate need have neither user nor password.
+    """
     address = _address(environ, None) if url is None else _parse(url, "the URL")
+    if has_certificate and not (user or address.user or environ.get("WSMB_USER")):
+        return address
     return _with_credentials(address, environ, user, password, _ARGUMENTS)
 
 

@@ -54,7 +54,7 @@ class ClientProtocol(WebSocketClientProtocol):
             host=target.url_host,
             port=target.port,
             resource=target.resource,
-            headers={"Authorization": target.authorization},
+            headers={"Authorization": target.authorization} if target.authorization else {},
             useragent=f"wsmb/{__version__}",
         )
 
