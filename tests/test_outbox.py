@@ -98,6 +98,20 @@ class OrdinaryTransportTests(OutboxTestCase):
         transport.producer.resumeProducing()
         self.assertEqual(transport.value(), b"a")
 
+    def test_at_its_end_the_transport_is_rid_of_its_producer_behind_the_rest(self) -> None:
+        """Else Twisted would never end TLS."""
+        outbox, transport = self.string_outbox()
+        outbox.put(b"a")
+        outbox.end()
+        self.assertEqual((transport.value(), transport.producer), (b"a", None))
+        outbox, transport = self.string_outbox()
+        transport.producer.pauseProducing()
+        outbox.put(b"a")
+        outbox.end()
+        transport.producer.resumeProducing()
+        self.assertEqual((transport.value(), transport.producer), (b"a", None))
+        outbox.close()
+
     def test_bundles_between_frames_grow_until_the_end_of_the_turn(self) -> None:
         outbox, transport = self.string_outbox()
         first, second = Bundle(), Bundle()

@@ -64,6 +64,8 @@ class Outbox:
         "_drops",
         "_flusher",
         "_fresh",
+        "_is_attached",
+        "_is_ending",
         "_max_bytes",
         "_overflow",
         "_queue",
@@ -87,6 +89,7 @@ class Outbox:
         self._blocked = False
         self._closed = False
         self._drops = False
+        self._is_ending = False
         self.frames_out = 0
         self.has_moved = False
         """Set whenever the peer has taken something of what had to wait."""
@@ -120,6 +123,15 @@ class Outbox:
         while self._queue and not self._blocked:
             self._transport.write(self._take_chunk())
 
+    def end(self) -> None:
+        """Hand over the rest, behind which the transport is to be closed.
+
+        (Twisted does not end TLS while there is a producer.)
+        """
+        self._is_ending = True
+        self.flush()
+        self._let_go()
+
     def go_on(self) -> None:
         """Take frames again after an overflow."""
         self._drops = False
@@ -147,16 +159,24 @@ class Outbox:
             self._blocked = False
             self._queued_bytes = 0
             self.flush()
+            self._let_go()
 
     def stopProducing(self) -> None:
         """The connection has ended (called by Twisted)."""
         self.close()
 
     def _attach(self) -> None:
+        self._is_attached = True
         self._transport.registerProducer(self, True)
 
     def _detach(self) -> None:
-        self._transport.unregisterProducer()
+        if self._is_attached:
+            self._is_attached = False
+            self._transport.unregisterProducer()
+
+    def _let_go(self) -> None:
+        if self._is_ending and not self._queue:
+            self._detach()
 
     def _put_aside(self, frame: bytes) -> None:
         if self._fresh:
@@ -238,6 +258,10 @@ class SocketOutbox(Outbox):
             self._blocked = True
             self._queued_bytes = sum(map(len, queue))
             self._transport.registerProducer(self, False)
+
+    def end(self) -> None:
+        """Hand over the rest; Twisted does not mind its producer."""
+        self.flush()
 
     def _send_queue(self, queue: list[Piece]) -> int:
         if len(queue) == 1:

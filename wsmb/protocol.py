@@ -154,7 +154,7 @@ class BrokerProtocol(ReadingProtocol):
             return
         self.state = self.STATE_CLOSED
         self.droppedByMe = True
-        self.outbox.flush()
+        self.outbox.end()
         self._closeConnection(abort)
 
     def sendCloseFrame(
