@@ -27,7 +27,7 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting clean
+.PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting bench-client chaos-clients wheels clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -83,6 +83,11 @@ chaos-exec: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m chaos.exec_kills $(SEED:%=--seed %)
 	PYTHONPATH=. $(BIN)/python -m chaos.exec_kills $(SEED:%=--seed %) --limit 1
 
+# The broker is killed while one client sends and another one receives; under a minute.
+ITEMS ?= 100000
+chaos-clients: $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python -m chaos.clients --items $(ITEMS) --kills $(or $(KILLS),20) $(SEED:%=--seed %)
+
 # Beside which other brokers: whichever of mosquitto and nats-server are installed.
 bench: $(VENV)/bench
 	PYTHONPATH=. $(BIN)/python -m benchmarks.compare --rounds $(ROUNDS) --only '$(ONLY)' --json $(BENCH_JSON)
@@ -99,8 +104,19 @@ bench-kept: $(VENV)/ready
 bench-abuse: $(VENV)/ready
 	PYTHONPATH=. timeout 1200 $(BIN)/python -m benchmarks.abuse $(CASE)
 
+# How fast the asyncio client sends and receives; about a minute.
+bench-client: $(VENV)/ready
+	PYTHONPATH=. timeout 300 $(BIN)/python -m benchmarks.client
+
 bench-memory: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m benchmarks.memory
+
+# Of wsmb, and of its clients alone.
+wheels: $(VENV)/bin/python
+	rm -rf build/wsmb-client
+	mkdir -p build
+	$(BIN)/python packaging/client/stage.py build/wsmb-client
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist . ./build/wsmb-client
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }

@@ -64,7 +64,7 @@ def _fire(done: Deferred[bool], confirm: Confirm | None) -> None:
 
 
 class Receiving:
-    """Receiving on one channel. `ended` fails with the error after which nothing more comes."""
+    """Receiving on one channel. `ended` fires when that is over; fails if it is for an error."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -199,7 +199,9 @@ class TwistedClient(Service):
             maybeDeferred(received, delivery).addErrback(self._failed, delivery)
 
         def ended(error: ClientError) -> None:
-            if not receiving.ended.called:
+            if isinstance(error, ClosedError):
+                receiving.ended.callback(None)
+            else:
                 receiving.ended.errback(error)
 
         subscription = Subscription(channel, prefetch if ack else None, arrived, ended)
