@@ -69,6 +69,11 @@ class Client:
         self._failed_post: ClientError | None = None
         self._unread = 0
 
+    @property
+    def url(self) -> str:
+        """Where the broker is, without credentials."""
+        return self._target.url
+
     async def __aenter__(self) -> Self:
         """Connect. Raises AdmissionError, UnreachableError or UnconfirmedError."""
         await self.connect()
