@@ -14,7 +14,8 @@ from wsmb.client.core import Backoff, Confirm, Connection
 from wsmb.client.errors import PASSING, ClientError, ExpiredError, RefusedError
 from wsmb.errors import Code
 
-DEFAULT_PENDING = 1_000
+DEFAULT_PENDING = 4_000
+"""What keeps the commits of a broker busy, and less than the 5,000 at which it reads no more for a while."""
 MOST_PENDING = 10_000
 """Far below the 100,000 message ids that the broker remembers: what is sent again has to be among them."""
 
