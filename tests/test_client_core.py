@@ -151,3 +151,8 @@ class BackoffTests(SynchronousTestCase):
         backoff.next_delay_s()
         backoff.reset()
         self.assertEqual(backoff.next_delay_s(), 0.2)
+
+    def test_the_broker_can_ask_for_more(self) -> None:
+        backoff = core.Backoff(lambda: 1.0)
+        self.assertEqual(backoff.next_delay_s(7), 7.2)
+        self.assertEqual(backoff.next_delay_s(1e9), core.LONGEST_WAIT_S + 0.4)

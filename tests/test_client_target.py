@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from wsmb.client.target import Target, TargetError, default_channel, find_target
+from wsmb.client.target import Target, TargetError, default_channel, find_target, library_target
 
 SECRET = "s3cret"
 OURS = {"WSMB_USER": "qa", "WSMB_PASSWORD": SECRET}
@@ -138,3 +138,31 @@ class OriginalTests(SynchronousTestCase):
         self.assertEqual(default_channel({"MQ_CANNEL_NAME": "sms"}), "sms")
         self.assertEqual(default_channel({"MQ_CANNEL_NAME": "sms", "MQ_CHANNEL_NAME": "log"}), "log")
         self.assertIsNone(default_channel({"MQ_CHANNEL_NAME": ""}))
+
+
+class LibraryTests(SynchronousTestCase):
+    def test_a_url_may_hold_a_password(self) -> None:
+        target = library_target({}, "ws://qa:s3%40cret@h/", None, None)
+        self.assertEqual((target.user, target.password, target.url), ("qa", "s3@cret", "ws://h:80/"))
+
+    def test_arguments_go_before_the_environment(self) -> None:
+        target = library_target({**OURS, "WSMB_URL": "ws://elsewhere/"}, "ws://h/", "me", "mine")
+        self.assertEqual((target.host, target.user, target.password), ("h", "me", "mine"))
+
+    def test_the_environment(self) -> None:
+        target = library_target({**OURS, "WSMB_URL": "wss://h/"}, None, None, None)
+        self.assertEqual((target.url, target.user, target.password), ("wss://h:443/", "qa", SECRET))
+
+    def test_what_is_missing(self) -> None:
+        with self.assertRaises(TargetError) as caught:
+            library_target({}, "ws://h/", None, None)
+        self.assertEqual(
+            str(caught.exception),
+            "no user name: set WSMB_USER or give user=; no password: set WSMB_PASSWORD or give password=",
+        )
+
+    def test_who_has_a_certificate_needs_no_password(self) -> None:
+        target = library_target({}, "wss://h/", None, None, has_certificate=True)
+        self.assertEqual((target.user, target.authorization), ("", ""))
+        target = library_target(OURS, "wss://h/", None, None, has_certificate=True)
+        self.assertEqual(target.user, "qa")

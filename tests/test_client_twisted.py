@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
@@ -14,8 +15,10 @@ from tests.support_client import RecordingConnection
 from tests.support_protocol import Connection, Transport, World
 from wsmb import frames
 from wsmb.client import commands, core
+from wsmb.client.losses import describe, is_untrusted
+from wsmb.client.silence import SILENCE_TICKS
 from wsmb.client.target import Target
-from wsmb.client.twisted import SILENCE_TICKS, TICK_S, ClientFactory, describe
+from wsmb.client.twisted import TICK_S, ClientFactory
 
 SECRET = "right"
 PING_FRAME = 0x89
@@ -103,6 +106,13 @@ class OpeningTests(ClientTestCase):
         self.assertEqual(
             self.conversation.losses, [core.Loss("ws://broker:8888/: refused: 401 Unauthorized", 401)]
         )
+
+    def test_not_before_the_broker_wants_it(self) -> None:
+        self.connect()
+        self.protocol.dataReceived(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\n\r\n")
+        (loss,) = self.conversation.losses
+        self.assertEqual((loss.status, loss.retry_after_s, loss.is_refusal), (503, 7.0, False))
+        self.assertEqual(self.factory.retry_after_s, 7.0)
 
     def test_an_answer_that_is_no_http(self) -> None:
         self.connect()
@@ -209,6 +219,15 @@ class SilenceTests(ClientTestCase):
 
 
 class DescriptionTests(SynchronousTestCase):
+    def test_untrusted(self) -> None:
+        for exception, expected in (
+            (SSL.Error([("SSL routines", "", "certificate verify failed")]), True),
+            (SSL.Error([("SSL routines", "", "wrong version number")]), False),
+            (SSL.Error(), False),
+            (error.ConnectionDone(), False),
+        ):
+            self.assertIs(is_untrusted(Failure(exception)), expected)
+
     def test_why(self) -> None:
         for exception, text in (
             (error.ConnectionRefusedError(111, "Connection refused"), "Connection refused"),

@@ -23,8 +23,8 @@ from wsmb.client.outgoing import DEFAULT_PENDING, Outcome, Receipt, Send
 from wsmb.client.silence import DEFAULT_SILENCE_S
 from wsmb.client.target import library_target
 
-MOST_WAITING = 1_000
-"""Frames that are not to be acknowledged, before no more are read."""
+MOST_WAITING_BYTES = 4_194_304
+"""Of frames that are not to be acknowledged, before no more are read."""
 
 NOT_CONNECTED = "it has not been connected, by `with` or by `connect`"
 
@@ -67,7 +67,7 @@ class Client:
         self._link: Link | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._failed_post: ClientError | None = None
-        self._unread = 0
+        self._unread_bytes = 0
 
     @property
     def url(self) -> str:
@@ -265,11 +265,11 @@ class Client:
         self._waiting.append(future)
         await future
 
-    def _pace(self, more: int) -> None:
-        self._unread += more
+    def _pace(self, more_bytes: int) -> None:
+        self._unread_bytes += more_bytes
         # While an answer is awaited all has to be read, or whoever waits for it would wait for ever.
         if self._link is not None:
-            too_many = self._unread > MOST_WAITING and not self._exchange.awaits_answers
+            too_many = self._unread_bytes > MOST_WAITING_BYTES and not self._exchange.awaits_answers
             self._link.pause(is_paused=too_many)
 
     async def _run(self, tls: ssl.SSLContext | None) -> None:

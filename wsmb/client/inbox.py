@@ -13,6 +13,9 @@ from wsmb.client.errors import ClientError
 from wsmb.client.exchange import Exchange
 from wsmb.client.incoming import Arrival, Subscription
 
+FRAME_BYTES = 500
+"""What a frame costs in memory beside its items."""
+
 
 class Delivery:
     """A frame that has come: `data` are its items, which the receiver acknowledges together."""
@@ -56,8 +59,12 @@ def settle(done: asyncio.Future[bool], confirm: Confirm | None) -> None:
         done.set_result(confirm is not None and confirm.is_accepted)
 
 
+def _cost(arrival: Arrival) -> int:
+    return FRAME_BYTES + len(bytes(arrival.event.data))
+
+
 class Inbox:
-    """What has arrived and has not been taken. `changed` is told by how many frames that has changed."""
+    """What has arrived and has not been taken. `changed` is told by how many bytes that has changed."""
 
     def __init__(self, changed: Callable[[int], None] | None) -> None:
         self._came: deque[Arrival] = deque()
@@ -80,21 +87,22 @@ class Inbox:
                     await self._news.wait()
         except TimeoutError:
             return None
+        arrival = self._came.popleft()
         if self._changed is not None:
-            self._changed(-1)
-        return self._came.popleft()
+            self._changed(-_cost(arrival))
+        return arrival
 
     def close(self) -> None:
         """Nobody takes the rest."""
         if self._changed is not None:
-            self._changed(-len(self._came))
+            self._changed(-sum(map(_cost, self._came)))
         self._came.clear()
 
     def _arrived(self, arrival: Arrival) -> None:
         self._came.append(arrival)
         self._news.set()
         if self._changed is not None:
-            self._changed(1)
+            self._changed(_cost(arrival))
 
     def _ended(self, error: ClientError) -> None:
         self._error = error

@@ -1,0 +1,148 @@
+"""What the asyncio client, and that for scripts, make of what goes wrong around them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from chaos.proxy import Proxy
+from tests.integration.broker_process import PASSWORD, USER, BrokerProcess
+from tests.integration.reload_case import ReloadCase
+from wsmb.client import AdmissionError, BlockingClient, Client
+
+
+class Words(logging.Handler):
+    """What the clients have said, as long as a test runs."""
+
+    def __init__(self, case: ReloadCase) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.told: Callable[[str], None] = lambda line: None
+        logger = logging.getLogger("wsmb.client")
+        logger.addHandler(self)
+        case.addCleanup(logger.removeHandler, self)
+        case.addCleanup(setattr, logger, "propagate", logger.propagate)
+        case.addCleanup(logger.setLevel, logger.level)
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+        self.told(record.getMessage())
+
+
+class BreaksTests(ReloadCase):
+    def client_of(self, broker: BrokerProcess, port: int = 0, user: str = USER, **options: Any) -> Client:
+        url = f"ws://127.0.0.1:{port or broker.port}/"
+        return Client(url, user=user, password=PASSWORD, **options)
+
+    def test_a_dead_network_is_noticed(self) -> None:
+        broker = self.broker(database="sqlite:///kept.sqlite3", keep_data="true")
+        proxy = Proxy(broker.port)
+        self.addCleanup(proxy.close)
+        words = Words(self)
+
+        async def talk() -> None:
+            noticed = asyncio.Event()
+            words.told = lambda line: noticed.set() if "silent" in line else None
+            async with self.client_of(broker, proxy.port, silence=0.6) as client:
+                proxy.stall()
+                sending = asyncio.create_task(client.send("sms", 1))
+                await noticed.wait()
+                proxy.cut()
+                proxy.flow()
+                self.assertEqual((await sending).stored, 1)
+
+        asyncio.run(talk())
+        self.assertIn("silent for 0.6 s", words.lines[0])
+        self.assertEqual(words.lines[-1], "connected")
+        self.assertNotIn(PASSWORD, "".join(words.lines))
+
+    def test_who_is_not_let_in_any_more_is_told(self) -> None:
+        broker = self.broker(keep_data="false")
+        Words(self)
+
+        async def talk() -> None:
+            async with self.client_of(broker, user="apr1") as client:
+                await client.ping()
+                self.remove_user(broker, "apr1")
+                with self.assertRaises(AdmissionError):
+                    async for _ in client.receive("sms"):
+                        pass
+                with self.assertRaises(AdmissionError):
+                    await client.send("sms", 1)
+
+        asyncio.run(talk())
+
+    def test_who_does_not_take_what_comes_does_not_read_it(self) -> None:
+        broker = self.broker("[server]\nmax_outstanding_bytes = 1048576\n", keep_data="false")
+        Words(self)
+
+        async def talk() -> None:
+            async with self.client_of(broker) as receiver, self.client_of(broker) as sender:
+                deliveries = receiver.receive("sms", ack=False)
+                first = asyncio.create_task(anext(deliveries))
+                await asyncio.sleep(0)
+                await receiver.ping()
+                for _ in range(60):
+                    await sender.send("sms", "x" * 500_000)
+                self.assertEqual(len((await first).data[0]), 500_000)
+                await deliveries.aclose()
+
+        asyncio.run(talk())
+        self.assertIn("does not read: ended", broker.log())
+
+    def test_posted_and_refused(self) -> None:
+        broker = self.broker("[access]\nallow[] = qa send sms\n", keep_data="false")
+
+        async def talk() -> None:
+            with self.assertRaises(Exception) as caught:
+                async with self.client_of(broker, max_pending=10) as client:
+                    posted = [await client.post(channel, 1) for channel in ("sms", "secret") * 20]
+            self.assertEqual(str(caught.exception)[:9], "Forbidden")
+            self.assertEqual([one.exception() is None for one in posted], [True, False] * 20)
+
+        asyncio.run(talk())
+
+    def test_before_and_after(self) -> None:
+        client = BlockingClient("ws://127.0.0.1:1/", user=USER, password=PASSWORD)
+        with self.assertRaises(RuntimeError):
+            client.send("sms", 1)
+        client.close()
+
+        async def early() -> None:
+            await Client("ws://127.0.0.1:1/", user=USER, password=PASSWORD).send("sms", 1)
+
+        with self.assertRaises(RuntimeError):
+            asyncio.run(early())
+
+    def test_threads_share_a_client(self) -> None:
+        broker = self.broker(keep_data="false")
+        numbers: list[int] = []
+        with BlockingClient(f"ws://127.0.0.1:{broker.port}/", user=USER, password=PASSWORD) as client:
+            ready = threading.Event()
+
+            def receive() -> None:
+                deliveries = client.receive("sms", timeout=0.5)
+                ready.set()
+                for delivery in deliveries:
+                    numbers.extend(delivery.data)
+                    delivery.ack()
+
+            def send(start: int) -> None:
+                with BlockingClient(f"ws://127.0.0.1:{broker.port}/", user=USER, password=PASSWORD) as other:
+                    while other.send("sms", start).receivers == 0:
+                        pass
+                    for number in range(start + 1, start + 50):
+                        other.send("sms", number)
+
+            threads = [threading.Thread(target=receive)]
+            threads += [threading.Thread(target=send, args=(start,)) for start in (0, 100)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(sorted(numbers), [*range(50), *range(100, 150)])
