@@ -149,6 +149,8 @@ class Link(asyncio.Protocol):
             elif isinstance(event, Response):
                 self._answered(event)
         self._flush()
+        if self._websocket.handshake_exc is not None and self._transport is not None:
+            self._transport.close()
 
     def eof_received(self) -> None:
         """Nothing more will come."""
@@ -187,9 +189,7 @@ class Link(asyncio.Protocol):
         writes = self._websocket.data_to_send()
         if writes and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(writes))
-            if self._websocket.handshake_exc is not None:
-                self._transport.close()
-            elif self._websocket.close_expected() and self._closing is None:
+            if self._websocket.close_expected() and self._closing is None:
                 self._closing = self._loop.call_later(CLOSE_TIMEOUT_S, self.abort)
 
     def _tick(self) -> None:
