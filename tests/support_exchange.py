@@ -11,7 +11,7 @@ from wsmb import wire
 from wsmb.client import core
 from wsmb.client.errors import ClientError
 from wsmb.client.exchange import Exchange
-from wsmb.client.outgoing import Outcome
+from wsmb.client.sends import Outcome
 
 
 class Timer:

@@ -22,7 +22,8 @@ from wsmb.client.errors import (
 )
 from wsmb.client.exchange import items_of
 from wsmb.client.incoming import Arrival, Subscription
-from wsmb.client.outgoing import MOST_PENDING, Outgoing, Receipt
+from wsmb.client.outgoing import MOST_PENDING, Outgoing
+from wsmb.client.sends import Receipt
 
 TOO_BIG = core.Loss("closed by the broker: 1009", close_code=1009)
 FORBIDDEN = core.Refusal("03", "Forbidden: no", [{"channel": "sms"}])
@@ -121,13 +122,42 @@ class SendTests(ExchangeCase):
         self.assertEqual(connection.items(), ["a", "b", "elsewhere"])
         self.assertEqual(self.exchange.why_not, "Unavailable: full")
         self.bench.clock.advance(core.FIRST_DELAY_S)
-        self.assertEqual(connection.items()[3:], ["a", "b", "c"])
-        self.bench.refuse(connection.sent[3], "05")
+        self.assertEqual(connection.items()[3:], ["a"])
+        self.bench.accept(connection.sent[3])
+        self.assertEqual(connection.items()[4:], ["b", "c"])
+
+    def test_the_delays_grow(self) -> None:
+        connection = self.bench.open()
+        self.bench.send("a")
+        self.bench.refuse(connection.sent[0], "06")
         self.bench.clock.advance(core.FIRST_DELAY_S)
-        self.assertEqual(connection.items()[6:], [])
+        self.bench.refuse(connection.sent[1], "05")
         self.bench.clock.advance(core.FIRST_DELAY_S)
-        self.assertEqual(connection.items()[6:], ["a"])
+        self.assertEqual(connection.items(), ["a", "a"])
+        self.bench.clock.advance(core.FIRST_DELAY_S)
+        self.assertEqual(connection.items(), ["a", "a", "a"])
         self.assertEqual(self.bench.outcomes["a"], [])
+
+    def test_twice_as_many_with_each_that_passes(self) -> None:
+        connection = self.bench.open()
+        for number in range(50):
+            self.bench.send(str(number))
+        refused, connection.sent = connection.sent, []
+        for sent in reversed(refused):
+            self.bench.refuse(sent, "06")
+        self.bench.clock.advance(core.FIRST_DELAY_S)
+        out = []
+        for accepted in range(4):
+            out.append(len(connection.sent) - accepted)
+            self.bench.accept(connection.sent[accepted])
+        self.assertEqual(out, [1, 2, 4, 8])
+        self.bench.refuse(connection.sent[4], "06")
+        for sent in connection.sent[5:]:
+            self.bench.accept(sent)
+        came = len(connection.sent)
+        self.bench.clock.advance(2 * core.FIRST_DELAY_S)
+        self.assertEqual(connection.items()[came:], ["4"])
+        self.assertEqual(connection.items()[:came], [str(number) for number in range(came)])
 
     def test_what_waited_for_room_waits_behind_it_too(self) -> None:
         self.bench = ExchangeBench(max_pending=2)
@@ -139,6 +169,7 @@ class SendTests(ExchangeCase):
         self.bench.clock.advance(core.FIRST_DELAY_S)
         for sent in connection.sent[1:3]:
             self.bench.accept(sent)
+        self.bench.accept(connection.sent[3])
         self.assertEqual(connection.items(), ["a", "x", "y", "a", "b"])
 
     def test_what_passes_is_not_tried_again_for_nobody(self) -> None:
@@ -289,7 +320,7 @@ class ReceiveTests(ExchangeCase):
     def setUp(self) -> None:
         super().setUp()
         self.came: list[Arrival] = []
-        self.ends: list[Exception] = []
+        self.ends: list[Any] = []
         self.taken = 0
 
     def subscribe(self, channel: str = "sms", prefetch: int | None = 3) -> Subscription:
@@ -397,12 +428,15 @@ class ReceiveTests(ExchangeCase):
             self.subscribe("other", 0)
 
     def test_refused(self) -> None:
-        connection = self.bench.open()
-        self.subscribe()
-        self.bench.refuse(connection.sent[0], "03", "Forbidden: no")
-        self.assertEqual([str(error) for error in self.ends], ["Forbidden: no"])
-        self.exchange.lost(BROKEN)
-        self.assertEqual(self.bench.open().sent, [])
+        for code in ("03", "05"):
+            connection = self.bench.open()
+            self.subscribe()
+            self.bench.refuse(connection.sent[0], code, "no")
+            self.assertEqual([(error.code, str(error)) for error in self.ends], [(code, "no")])
+            self.ends.clear()
+            self.exchange.lost(BROKEN)
+            self.assertEqual(self.bench.open().sent, [])
+            self.exchange.lost(BROKEN)
 
     def test_refused_for_now(self) -> None:
         connection = self.bench.open()

@@ -85,6 +85,7 @@ PURE = {
     "client.exchange",
     "client.incoming",
     "client.outgoing",
+    "client.sends",
     "client.silence",
     "client.target",
     "cli.item_environment",

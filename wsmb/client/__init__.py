@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsmb.client.errors import UnconfirmedError as UnconfirmedError
     from wsmb.client.errors import UnreachableError as UnreachableError
     from wsmb.client.inbox import Delivery as Delivery
-    from wsmb.client.outgoing import Receipt as Receipt
+    from wsmb.client.sends import Receipt as Receipt
     from wsmb.client.service import TwistedClient as TwistedClient
     from wsmb.client.service import TwistedDelivery as TwistedDelivery
     from wsmb.client.target import TargetError as TargetError
@@ -41,7 +41,7 @@ _HOMES = {
         "UnreachableError",
     ),
     "inbox": ("Delivery",),
-    "outgoing": ("Receipt",),
+    "sends": ("Receipt",),
     "service": ("TwistedClient", "TwistedDelivery"),
     "target": ("TargetError",),
 }

@@ -19,7 +19,8 @@ from wsmb.client.exchange import ID_BYTES, Exchange, items_of
 from wsmb.client.inbox import Delivery, Inbox, settle
 from wsmb.client.incoming import DEFAULT_PREFETCH
 from wsmb.client.link import CLOSE_TIMEOUT_S, Link
-from wsmb.client.outgoing import DEFAULT_PENDING, Outcome, Receipt, Send
+from wsmb.client.outgoing import DEFAULT_PENDING
+from wsmb.client.sends import Outcome, Receipt, Send
 from wsmb.client.silence import DEFAULT_SILENCE_S
 from wsmb.client.target import library_target
 

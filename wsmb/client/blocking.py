@@ -18,7 +18,8 @@ from wsmb.client.aio import NOT_CONNECTED
 from wsmb.client.errors import ClosedError
 from wsmb.client.inbox import Delivery
 from wsmb.client.incoming import DEFAULT_PREFETCH
-from wsmb.client.outgoing import DEFAULT_PENDING, Receipt
+from wsmb.client.outgoing import DEFAULT_PENDING
+from wsmb.client.sends import Receipt
 from wsmb.client.silence import DEFAULT_SILENCE_S
 
 Result = TypeVar("Result")

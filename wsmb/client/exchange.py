@@ -19,7 +19,8 @@ from wsmb.client.errors import (
     UnreachableError,
 )
 from wsmb.client.incoming import Answered, Arrival, Incoming, Subscription
-from wsmb.client.outgoing import DEFAULT_PENDING, Later, Outcome, Outgoing, Send
+from wsmb.client.outgoing import DEFAULT_PENDING, Outgoing
+from wsmb.client.sends import Later, Outcome, Send
 from wsmb.errors import Code
 
 ID_BYTES = 12

@@ -10,8 +10,9 @@ import msgspec
 from wsmb import wire
 from wsmb.client import commands
 from wsmb.client.core import Confirm, Connection, Delivery
-from wsmb.client.errors import PASSING, ClientError, RefusedError
-from wsmb.client.outgoing import Later
+from wsmb.client.errors import ClientError, RefusedError
+from wsmb.client.sends import Later
+from wsmb.errors import Code
 
 DEFAULT_PREFETCH = wire.DEFAULT_PREFETCH
 _AGAIN_S = 1.0
@@ -155,7 +156,7 @@ class Incoming:
         def answered(confirm: Confirm | None) -> None:
             if confirm is None or confirm.is_accepted or not self._is_subscribed(subscription):
                 return
-            if confirm.response_code in PASSING:
+            if confirm.response_code == Code.UNAVAILABLE.number:
                 self._later(_AGAIN_S, again)
             else:
                 error = RefusedError(confirm.response_code, confirm.response_text)

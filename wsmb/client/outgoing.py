@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
-
-import msgspec
 
 from wsmb.client.core import Backoff, Confirm, Connection
 from wsmb.client.errors import PASSING, ClientError, ExpiredError, RefusedError
+from wsmb.client.sends import Later, Outcome, Send, Timer, receipt
 from wsmb.errors import Code
 
 DEFAULT_PENDING = 4_000
@@ -20,86 +18,24 @@ MOST_PENDING = 10_000
 """Far below the 100,000 message ids that the broker remembers: what is sent again has to be among them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What has become of what was sent. Either `receivers` or `stored` is 0.
-
-    Both are 0 if nobody was there and nothing is kept, or if it `is_duplicate`: sent before under its id.
-    """
-
-    message_id: str
-    receivers: int = 0
-    """How many connections it was handed to."""
-    stored: int = 0
-    """How many of its items are committed to the database."""
-    is_duplicate: bool = False
-    time_stamp: str = ""
-    """The broker's."""
-
-
-Outcome = Receipt | ClientError
-
-
-class Timer(Protocol):
-    """Something that is to happen later."""
-
-    def cancel(self) -> object:
-        """It is not to happen."""
-
-
-Later = Callable[[float, Callable[[], None]], Timer]
-"""(seconds, what to call then), as the `call_later` of asyncio and the `callLater` of Twisted."""
-
-
-class Send:
-    """One `send-message` on its way. `told` gets its outcome; None once nobody waits for it any more."""
-
-    __slots__ = ("_expires_s", "_payload", "channel", "is_out", "message_id", "number", "told")
-
-    def __init__(
-        self,
-        number: int,
-        channel: str,
-        message_id: str,
-        payload: bytes,
-        expires_s: float | None,
-        told: Callable[[Outcome], None],
-    ) -> None:
-        self.number = number
-        self.channel = channel
-        self.message_id = message_id
-        self._payload = payload
-        self._expires_s = expires_s
-        self.told: Callable[[Outcome], None] | None = told
-        self.is_out = False
-        """Whether it is on the present connection, and not answered."""
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return len(self._payload)
-
-    def payload(self, clock: Callable[[], float]) -> bytes:
-        """The command as it is to be sent now; empty if its time to live is over."""
-        if self._expires_s is None:
-            return self._payload
-        left_s = self._expires_s - clock()
-        return b"" if left_s < 0 else b'%s,"ttl":%s}' % (self._payload[:-1], _encode(left_s))
-
-    def tell(self, outcome: Outcome) -> None:
-        """This is what has become of it."""
-        told, self.told = self.told, None
-        if told is not None:
-            told(outcome)
-
-
 class _Rest:
-    """A channel on which something was refused for now: what waits until it is tried again."""
+    """A channel on which something was refused for now.
+
+    After `timer` it is tried again, at first one at a time, then twice as many with each that is accepted:
+    a broker that takes so many a second is not to refuse thousands again and again.
+    """
 
     def __init__(self, backoff: Backoff) -> None:
         self.backoff = backoff
         self.sends: list[Send] = []
+        self.out: set[int] = set()
+        self.most_out = 1
         self.timer: Timer | None = None
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether the next one may go."""
+        return self.timer is None and bool(self.sends) and len(self.out) < self.most_out
 
 
 class Outgoing:
@@ -183,14 +119,14 @@ class Outgoing:
         if send is None:
             return False
         if confirm.is_accepted:
-            if self._rests:
-                self._is_well(send.channel)
-            self._settle(send, _receipt(send.message_id, confirm))
+            self._settle(send, receipt(send.message_id, confirm))
         elif confirm.response_code in PASSING and send.told is not None:
             self._put_back(send, confirm.response_text)
         else:
             self._settle(send, RefusedError(confirm.response_code, confirm.response_text))
-        if self._next:
+        if self._rests:
+            self._answered(send)
+        if self._next or self._rests:
             self._go_on()
         return True
 
@@ -202,22 +138,31 @@ class Outgoing:
             send.tell(error)
 
     def _go_on(self) -> None:
-        connection = self._connection
-        while connection is not None and self._next and self._out < self._most:
+        while self._connection is not None and self._next and self._out < self._most:
             send = self._next.popleft()
             rest = self._rests.get(send.channel) if self._rests else None
-            if send.told is None:
-                continue  # forgotten before it went out
-            if rest is not None and rest.timer is not None:
-                rest.sends.append(send)
-                continue
-            payload = send.payload(self._clock)
-            if payload:
-                send.is_out = True
-                self._out += 1
-                connection.send(payload)
+            if rest is None:
+                self._write(send, self._connection)
             else:
-                self._settle(send, ExpiredError("its time to live was over before it was confirmed"))
+                rest.sends.append(send)
+        for rest in list(self._rests.values()):
+            while self._connection is not None and rest.has_turn and self._out < self._most:
+                send = rest.sends.pop(0)
+                if self._write(send, self._connection):
+                    rest.out.add(send.number)
+
+    def _write(self, send: Send, connection: Connection) -> bool:
+        """Send it, if there is still somebody and time for it; whether it went out."""
+        if send.told is None:
+            return False
+        payload = send.payload(self._clock)
+        if not payload:
+            self._settle(send, ExpiredError("its time to live was over before it was confirmed"))
+            return False
+        send.is_out = True
+        self._out += 1
+        connection.send(payload)
+        return True
 
     def _settle(self, send: Send, outcome: Outcome) -> None:
         del self._unsettled[send.number]
@@ -236,37 +181,26 @@ class Outgoing:
         rest = self._rests.get(send.channel)
         if rest is None:
             rest = self._rests[send.channel] = _Rest(Backoff(self._random))
-        rest.sends.append(send)
+        insort(rest.sends, send, key=_number_of)
+        rest.most_out = 1
         if rest.timer is None:
             rest.timer = self._later(rest.backoff.next_delay_s(), partial(self._rested, rest))
 
     def _rested(self, rest: _Rest) -> None:
         rest.timer = None
-        again, rest.sends = rest.sends, []
-        self._next = deque(sorted((*again, *self._next), key=lambda send: send.number))
         self._go_on()
 
-    def _is_well(self, channel: str) -> None:
-        rest = self._rests.get(channel)
-        if rest is not None and rest.timer is None:
-            del self._rests[channel]
+    def _answered(self, send: Send) -> None:
+        """The broker has answered one of a channel that may rest."""
+        rest = self._rests.get(send.channel)
+        if rest is None or send.number not in rest.out:
+            return
+        rest.out.remove(send.number)
+        if rest.timer is None:
+            rest.most_out *= 2
+            if not rest.sends and not rest.out:
+                del self._rests[send.channel]
 
 
-def _receipt(message_id: str, confirm: Confirm) -> Receipt:
-    if not confirm.data:
-        return Receipt(message_id)
-    said = confirm.data[0]
-    return Receipt(
-        message_id,
-        _number(said.get("receivers")),
-        _number(said.get("stored")),
-        said.get("duplicate") is True,
-        str(said.get("time_stamp", "")),
-    )
-
-
-def _number(said: object) -> int:
-    return said if isinstance(said, int) else 0
-
-
-_encode = msgspec.json.encode
+def _number_of(send: Send) -> int:
+    return send.number

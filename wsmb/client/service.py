@@ -18,7 +18,8 @@ from wsmb.client.core import Confirm
 from wsmb.client.errors import ClientError, ClosedError, Late
 from wsmb.client.exchange import ID_BYTES, Exchange, items_of
 from wsmb.client.incoming import DEFAULT_PREFETCH, Arrival, Subscription
-from wsmb.client.outgoing import DEFAULT_PENDING, Outcome, Receipt, Send
+from wsmb.client.outgoing import DEFAULT_PENDING
+from wsmb.client.sends import Outcome, Receipt, Send
 from wsmb.client.target import library_target
 from wsmb.client.twisted import Client
 
