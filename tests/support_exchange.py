@@ -93,11 +93,15 @@ class ExchangeBench:
 
 
 class ListBroker:
-    """Carries out what comes, once for each message id. `decide`: the code that a first try gets."""
+    """Carries out what comes, once for each message id. `decide`: the code that a try gets.
+
+    What it has forbidden once it always does.
+    """
 
     def __init__(self, decide: Callable[[str], str]) -> None:
         self.stored: dict[str, list[object]] = {}
         self._ids: set[str | None] = set()
+        self._forbidden: set[str | None] = set()
         self._decide = decide
 
     def carry_out(self, payload: bytes) -> list[core.Event]:
@@ -110,7 +114,9 @@ class ListBroker:
         (item,) = wire.items(command.data)
         code, duplicate = "00", command.message_id in self._ids
         if not duplicate:
-            code = self._decide(item.decode())
+            code = "03" if command.message_id in self._forbidden else self._decide(item.decode())
+        if code == "03":
+            self._forbidden.add(command.message_id)
         if code == "00" and not duplicate:
             self._ids.add(command.message_id)
             self.stored.setdefault(str(command.channel), []).append(item.decode().strip('"'))
