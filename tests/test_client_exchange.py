@@ -21,7 +21,7 @@ from wsmb.client.errors import (
     UnreachableError,
 )
 from wsmb.client.exchange import items_of
-from wsmb.client.incoming import Arrival, Subscription
+from wsmb.client.incoming import Arrival, Arrived, Subscription
 from wsmb.client.outgoing import MOST_PENDING, Outgoing
 from wsmb.client.sends import Receipt
 
@@ -344,11 +344,26 @@ class ReceiveTests(ExchangeCase):
         connection = self.bench.open()
         self.subscribe()
         self.exchange.received(numbered("sms", b"[1,2]", 7))
-        self.assertEqual(self.came[0].data(), [1, 2])
+        self.assertEqual(Arrived(self.came[0]).data, [1, 2])
         self.assertTrue(self.exchange.acknowledge(self.came[0]))
         self.assertFalse(self.exchange.acknowledge(self.came[0]))
         self.assertFalse(self.exchange.reject(self.came[0], requeue=True, delay_s=0))
         self.assertEqual(connection.sent[1:], [{"command": "ack-message", "delivery": [7]}])
+
+    def test_what_python_cannot_hold(self) -> None:
+        self.bench.open()
+        self.subscribe()
+        self.exchange.received(numbered("sms", b"[1e400]", 7, is_redelivered=True))
+        arrived = Arrived(self.came[0])
+        with self.assertRaises(ValueError):
+            arrived.data  # noqa: B018
+        self.assertEqual((arrived.raw, arrived.channel, arrived.redelivered), (b"[1e400]", "sms", True))
+
+    def test_data_that_is_no_array_is_one_item(self) -> None:
+        self.bench.open()
+        self.subscribe()
+        self.exchange.received(numbered("sms", b'{"a":1}', 7))
+        self.assertEqual(Arrived(self.came[0]).data, [{"a": 1}])
 
     def test_acknowledged_with_a_confirm(self) -> None:
         answers: list[core.Confirm | None] = []

@@ -96,11 +96,11 @@ class ClientContract:
     async def from_send_to_ack(self) -> None:
         client = await self.connected()
         receipt = await self.send(client, [{"to": "é"}, 2], number_of_receiver=1, ttl=60)
-        self.assertEqual((receipt.receivers, receipt.stored, receipt.is_duplicate), (0, 2, False))
+        self.assertEqual((receipt.receivers, receipt.stored, receipt.duplicate), (0, 2, False))
         inbox = self.face.receive(client, self.channel)
         delivery = await inbox.next()
         self.assertEqual((delivery.channel, delivery.data), (self.channel, [{"to": "é"}, 2]))
-        self.assertEqual(delivery.is_redelivered, False)
+        self.assertEqual(delivery.redelivered, False)
         self.assertEqual(await self.face.done(delivery.ack(confirm=True)), True)
         self.assertEqual(await self.face.done(delivery.ack()), False)
         await inbox.stop()
@@ -113,7 +113,7 @@ class ClientContract:
     async def the_same_id_is_not_sent_again(self) -> None:
         client = await self.connected()
         receipts: list[Receipt] = [await self.send(client, "once", message_id="order 1") for _ in range(2)]
-        self.assertEqual([receipt.is_duplicate for receipt in receipts], [False, True])
+        self.assertEqual([receipt.duplicate for receipt in receipts], [False, True])
         self.assertEqual([receipt.message_id for receipt in receipts], ["order 1"] * 2)
         await self.face.close(client)
 
@@ -127,7 +127,7 @@ class ClientContract:
         letters = self.face.receive(client, f"dead.{self.channel}")
         await self.face.done((await inbox.next()).reject())
         delivery = await inbox.next()
-        self.assertEqual((delivery.data, delivery.is_redelivered), (["bad"], True))
+        self.assertEqual((delivery.data, delivery.redelivered), (["bad"], True))
         self.assertEqual(await self.face.done(delivery.reject(requeue=False, confirm=True)), True)
         letter = await letters.next()
         self.assertEqual((letter.data[0]["item"], letter.data[0]["reason"]), ("bad", "rejected"))
@@ -230,3 +230,16 @@ class ClientContract:
         client = await self.connected()
         await self.face.close(client)
         await self.failure(self.send(client, 1), ClosedError)
+
+    def test_receiving_ends_with_the_client(self) -> Any:
+        return self.carry_out(self.receiving_ends_with_the_client())
+
+    async def receiving_ends_with_the_client(self) -> None:
+        client = await self.connected()
+        inbox = self.face.receive(client, self.channel)
+        sender = await self.connected()
+        await self.send(sender, 1)
+        await inbox.next()
+        await self.face.close(client)
+        await self.face.close(sender)
+        self.assertEqual(await inbox.rest(), [])

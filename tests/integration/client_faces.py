@@ -18,6 +18,9 @@ class Inbox(Protocol):
     async def next(self) -> Any:
         """The next delivery. Raises the error after which there is none."""
 
+    async def rest(self) -> list[Any]:
+        """What else comes, once the client is closed."""
+
     async def stop(self) -> None:
         """Leave the channel."""
 
@@ -69,6 +72,9 @@ class _AsyncioInbox:
     async def next(self) -> Any:
         return await anext(self._deliveries)
 
+    async def rest(self) -> list[Any]:
+        return [delivery async for delivery in self._deliveries]
+
     async def stop(self) -> None:
         await self._deliveries.aclose()
 
@@ -100,6 +106,9 @@ class _BlockingInbox:
 
     async def next(self) -> Any:
         return next(self._deliveries)
+
+    async def rest(self) -> list[Any]:
+        return list(self._deliveries)
 
     async def stop(self) -> None:
         self._deliveries.close()
@@ -141,6 +150,10 @@ class _TwistedInbox:
 
     async def next(self) -> Any:
         return await self._queue.get()
+
+    async def rest(self) -> list[Any]:
+        await self._receiving.ended
+        return list(self._queue.pending)
 
     async def stop(self) -> None:
         self._receiving.stop()

@@ -119,6 +119,28 @@ class BreaksTests(ReloadCase):
         with self.assertRaises(RuntimeError):
             asyncio.run(early())
 
+    def test_one_thread_closes_what_another_waits_for(self) -> None:
+        broker = self.broker(database="sqlite:///kept.sqlite3", keep_data="true")
+        ends: list[object] = []
+        client = BlockingClient(f"ws://127.0.0.1:{broker.port}/", user=USER, password=PASSWORD)
+        client.connect()
+        client.send("sms", 1)
+        waiting = threading.Event()
+
+        def receive() -> None:
+            for delivery in client.receive("sms"):
+                delivery.ack()
+                waiting.set()
+            ends.append("ended")
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        waiting.wait()
+        client.close()
+        client.close()
+        thread.join()
+        self.assertEqual(ends, ["ended"])
+
     def test_threads_share_a_client(self) -> None:
         broker = self.broker(keep_data="false")
         numbers: list[int] = []

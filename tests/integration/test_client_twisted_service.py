@@ -42,7 +42,7 @@ class ServiceTests(TestCase):
         done: Deferred[None] = Deferred()
 
         def work(delivery: TwistedDelivery) -> Deferred[Any] | None:
-            tries.append(delivery.is_redelivered)
+            tries.append(delivery.redelivered)
             if len(tries) == 1:
                 raise ZeroDivisionError
             if len(tries) == 2:

@@ -10,6 +10,7 @@ import concurrent.futures
 import ssl
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,7 +18,7 @@ from wsmb.client import aio
 from wsmb.client.aio import NOT_CONNECTED
 from wsmb.client.errors import ClosedError
 from wsmb.client.inbox import Delivery
-from wsmb.client.incoming import DEFAULT_PREFETCH
+from wsmb.client.incoming import DEFAULT_PREFETCH, Arrived
 from wsmb.client.outgoing import DEFAULT_PENDING
 from wsmb.client.sends import Receipt
 from wsmb.client.silence import DEFAULT_SILENCE_S
@@ -25,17 +26,15 @@ from wsmb.client.silence import DEFAULT_SILENCE_S
 Result = TypeVar("Result")
 
 
-class BlockingDelivery:
-    """A frame that has come: `data` are its items, which the receiver acknowledges together."""
+class BlockingDelivery(Arrived):
+    """A frame that has come, to be acknowledged."""
 
-    __slots__ = ("_client", "_delivery", "channel", "data", "is_redelivered")
+    __slots__ = ("_client", "_delivery")
 
     def __init__(self, delivery: Delivery, client: BlockingClient) -> None:
+        super().__init__(delivery.arrival)
         self._delivery = delivery
         self._client = client
-        self.channel = delivery.channel
-        self.data = delivery.data
-        self.is_redelivered = delivery.is_redelivered
 
     def ack(self, *, confirm: bool = False) -> bool:
         """See inbox.Delivery.ack."""
@@ -71,6 +70,8 @@ class BlockingClient:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         """Connect. Raises AdmissionError, UnreachableError or UnconfirmedError."""
@@ -103,14 +104,24 @@ class BlockingClient:
 
     def close(self) -> None:
         """Close. What is not confirmed by now raises ClosedError for those who wait for it."""
-        loop, thread = self._loop, self._thread
-        if loop is None or thread is None or loop.is_closed():
-            return
-        self.wait_for(self._client.close())
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            if loop is None or thread is None or self._is_closed:
+                return
+            self._is_closed = True
+            ending = asyncio.run_coroutine_threadsafe(self._end(), loop)
+        ending.result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+    async def _end(self) -> None:
+        await self._client.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:  # those that other threads still wait for
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
     def send(
         self,
@@ -174,8 +185,10 @@ class BlockingClient:
         try:
             while (delivery := self.wait_for(_next(coming))) is not None:
                 yield BlockingDelivery(delivery, self)
+        except ClosedError:
+            return
         finally:
-            if self._loop is not None and not self._loop.is_closed():
+            with suppress(ClosedError):
                 self.wait_for(_close(coming))
 
     def ping(self) -> bool:
@@ -184,14 +197,15 @@ class BlockingClient:
 
     def wait_for(self, wanted: Coroutine[Any, Any, Result]) -> Result:
         """What a coroutine gives, carried out by this client's thread. An interrupt cancels it."""
-        if self._loop is None or self._loop.is_closed():
-            wanted.close()
-            if self._loop is None:
-                raise RuntimeError(NOT_CONNECTED)
-            raise ClosedError("closed")
-        future = asyncio.run_coroutine_threadsafe(wanted, self._loop)
+        with self._lock:  # what is begun before the end is ended by it, and nothing is begun behind it
+            if self._loop is None or self._is_closed:
+                wanted.close()
+                raise RuntimeError(NOT_CONNECTED) if self._loop is None else ClosedError("closed")
+            future = asyncio.run_coroutine_threadsafe(wanted, self._loop)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise ClosedError("closed") from None
         except BaseException:
             future.cancel()
             raise

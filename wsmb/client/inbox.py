@@ -6,29 +6,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from wsmb.client.core import Confirm
-from wsmb.client.errors import ClientError
+from wsmb.client.errors import ClientError, ClosedError
 from wsmb.client.exchange import Exchange
-from wsmb.client.incoming import Arrival, Subscription
+from wsmb.client.incoming import Arrival, Arrived, Subscription
 
 FRAME_BYTES = 500
 """What a frame costs in memory beside its items."""
 
 
-class Delivery:
-    """A frame that has come: `data` are its items, which the receiver acknowledges together."""
+class Delivery(Arrived):
+    """A frame that has come, to be acknowledged."""
 
-    __slots__ = ("_arrival", "_exchange", "channel", "data", "is_redelivered")
+    __slots__ = ("_exchange",)
 
     def __init__(self, arrival: Arrival, exchange: Exchange) -> None:
-        self._arrival = arrival
+        super().__init__(arrival)
         self._exchange = exchange
-        self.channel = arrival.channel
-        self.data: list[Any] = arrival.data()
-        self.is_redelivered = arrival.event.is_redelivered
-        """Whether it has been tried before."""
 
     async def ack(self, *, confirm: bool = False) -> bool:
         """It has been dealt with. False if it will come again, since its connection is gone.
@@ -48,9 +43,9 @@ class Delivery:
 
     async def _answer(self, answer: Callable[..., bool], *, confirm: bool) -> bool:
         if not confirm:
-            return answer(self._arrival)
+            return answer(self.arrival)
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        return answer(self._arrival, partial(settle, done)) and await done
+        return answer(self.arrival, partial(settle, done)) and await done
 
 
 def settle(done: asyncio.Future[bool], confirm: Confirm | None) -> None:
@@ -77,10 +72,15 @@ class Inbox:
         return Subscription(channel, prefetch, self._arrived, self._ended, lambda: list(self._came))
 
     async def next(self, timeout_s: float | None) -> Arrival | None:
-        """The oldest; None if none comes for so long. Raises the error that ended it, behind all others."""
+        """The oldest; None if none comes for so long, or the client has been closed.
+
+        Raises the error that ended it, behind all others.
+        """
         try:
             async with asyncio.timeout(timeout_s if not self._came else None):
                 while not self._came:
+                    if isinstance(self._error, ClosedError):
+                        return None
                     if self._error is not None:
                         raise self._error
                     self._news.clear()

@@ -25,20 +25,50 @@ Answered = Callable[[Confirm | None], None]
 class Arrival:
     """A frame that has come, and the connection on which its number means something."""
 
-    __slots__ = ("channel", "connection", "event", "is_answered", "number")
+    __slots__ = ("connection", "event", "is_answered", "number")
 
     def __init__(self, event: Delivery, connection: Connection | None) -> None:
         self.event = event
         self.connection = connection
-        self.channel = str(event.channel)
         self.number = event.number
         """By which to acknowledge it; None if there is nothing to acknowledge."""
         self.is_answered = False
 
+
+class Arrived:
+    """What a program sees of a frame, whatever the kind of client."""
+
+    __slots__ = ("_data", "arrival")
+
+    def __init__(self, arrival: Arrival) -> None:
+        self.arrival = arrival
+        self._data: list[Any] | None = None
+
+    @property
+    def channel(self) -> str:
+        """The channel that it came on."""
+        return str(self.arrival.event.channel)
+
+    @property
     def data(self) -> list[Any]:
-        """Its items."""
-        found = msgspec.json.decode(self.event.data)
-        return found if isinstance(found, list) else [found]
+        """The items, which are acknowledged together.
+
+        Raises ValueError for JSON that Python cannot hold, such as the number 1e400.
+        """
+        if self._data is None:
+            found = msgspec.json.decode(self.arrival.event.data)
+            self._data = found if isinstance(found, list) else [found]
+        return self._data
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON of `data` as it came."""
+        return bytes(self.arrival.event.data)
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it has been tried before."""
+        return self.arrival.event.is_redelivered
 
 
 def _nothing() -> Sequence[Arrival]:

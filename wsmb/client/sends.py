@@ -16,7 +16,7 @@ from wsmb.client.errors import ClientError
 class Receipt:
     """What has become of what was sent. Either `receivers` or `stored` is 0.
 
-    Both are 0 if nobody was there and nothing is kept, or if it `is_duplicate`: sent before under its id.
+    Both are 0 if nobody was there and nothing is kept, or if it is a `duplicate`.
     """
 
     message_id: str
@@ -24,7 +24,8 @@ class Receipt:
     """How many connections it was handed to."""
     stored: int = 0
     """How many of its items are committed to the database."""
-    is_duplicate: bool = False
+    duplicate: bool = False
+    """Whether it was sent before under its id, and is not sent again."""
     time_stamp: str = ""
     """The broker's."""
 

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from wsmb.client.core import Confirm
 from wsmb.client.errors import ClientError, ClosedError, Late
 from wsmb.client.exchange import ID_BYTES, Exchange, items_of
-from wsmb.client.incoming import DEFAULT_PREFETCH, Arrival, Subscription
+from wsmb.client.incoming import DEFAULT_PREFETCH, Arrival, Arrived, Subscription
 from wsmb.client.outgoing import DEFAULT_PENDING
 from wsmb.client.sends import Outcome, Receipt, Send
 from wsmb.client.target import library_target
@@ -26,18 +26,14 @@ from wsmb.client.twisted import Client
 STOP_TIMEOUT_S = 5.0
 
 
-class TwistedDelivery:
-    """A frame that has come: `data` are its items, which the receiver acknowledges together."""
+class TwistedDelivery(Arrived):
+    """A frame that has come, to be acknowledged."""
 
-    __slots__ = ("_arrival", "_exchange", "channel", "data", "is_redelivered")
+    __slots__ = ("_exchange",)
 
     def __init__(self, arrival: Arrival, exchange: Exchange) -> None:
-        self._arrival = arrival
+        super().__init__(arrival)
         self._exchange = exchange
-        self.channel = arrival.channel
-        self.data: list[Any] = arrival.data()
-        self.is_redelivered = arrival.event.is_redelivered
-        """Whether it has been tried before."""
 
     def ack(self, *, confirm: bool = False) -> Deferred[bool]:
         """It has been dealt with. False if it will come again, since its connection is gone.
@@ -55,9 +51,9 @@ class TwistedDelivery:
 
     def _answer(self, answer: Callable[..., bool], *, confirm: bool) -> Deferred[bool]:
         if not confirm:
-            return succeed(answer(self._arrival))
+            return succeed(answer(self.arrival))
         done: Deferred[bool] = Deferred()
-        return done if answer(self._arrival, partial(_fire, done)) else succeed(False)
+        return done if answer(self.arrival, partial(_fire, done)) else succeed(False)
 
 
 def _fire(done: Deferred[bool], confirm: Confirm | None) -> None:
