@@ -38,11 +38,6 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(wire.decode(commands.ack_message([1, 2])), wire.AckMessage([1, 2]))
         self.assertEqual(wire.decode(commands.ack_message([1], 5)), wire.AckMessage([1], 5))
         self.assertEqual(wire.decode(commands.reject_message([1], 5)), wire.RejectMessage([1], confirm=5))
-        for terms in ({"requeue": False}, {"delay_s": 2.5}):
-            command = wire.decode(commands.reject_message([1], **terms))
-            self.assertEqual(
-                command, wire.RejectMessage([1], terms.get("requeue", True), terms.get("delay_s", 0.0))
-            )
         self.assertEqual(wire.decode(commands.leave_channel("c", "x")), wire.LeaveChannel("c", "x"))
 
     def test_ping(self) -> None:
