@@ -61,6 +61,29 @@ class BreaksTests(ReloadCase):
         self.assertEqual(words.lines[-1], "connected")
         self.assertNotIn(PASSWORD, "".join(words.lines))
 
+    def test_what_finds_no_room_waits_for_it(self) -> None:
+        ini = "[limits]\nmax_waiting_items_per_channel = 10\n"
+        broker = self.broker(ini, database="sqlite:///kept.sqlite3", keep_data="always")
+
+        async def talk() -> None:
+            async with self.client_of(broker) as client, self.client_of(broker) as receiver:
+                posted = [await client.post("sms", number) for number in range(100)]
+                await posted[0]
+                with self.assertRaises(TimeoutError) as caught:
+                    await client.send("sms", 100, timeout=0.01)
+                numbers: set[int] = set()
+                async for delivery in receiver.receive("sms"):
+                    numbers |= set(delivery.data)
+                    await delivery.ack()
+                    if len(numbers) >= 100:
+                        break
+                await client.flush()
+                self.assertEqual([one.result().stored for one in posted], [1] * 100)
+            self.assertLessEqual(set(range(100)), numbers)
+            self.assertIn("not confirmed in time: Too many", str(caught.exception))
+
+        asyncio.run(talk())
+
     def test_who_is_not_let_in_any_more_is_told(self) -> None:
         broker = self.broker(keep_data="false")
         Words(self)

@@ -125,7 +125,7 @@ class Outgoing:
         else:
             self._settle(send, RefusedError(confirm.response_code, confirm.response_text))
         if self._rests:
-            self._answered(send)
+            self._answered(send, is_accepted=confirm.is_accepted)
         if self._next or self._rests:
             self._go_on()
         return True
@@ -190,12 +190,14 @@ class Outgoing:
         rest.timer = None
         self._go_on()
 
-    def _answered(self, send: Send) -> None:
+    def _answered(self, send: Send, *, is_accepted: bool) -> None:
         """The broker has answered one of a channel that may rest."""
         rest = self._rests.get(send.channel)
         if rest is None or send.number not in rest.out:
             return
         rest.out.remove(send.number)
+        if is_accepted:
+            rest.backoff.reset()
         if rest.timer is None:
             rest.most_out *= 2
             if not rest.sends and not rest.out:
