@@ -20,6 +20,7 @@ from tests.integration.broker_process import (
 from tests.integration.raw_client import RawClient, basic, connect, opening
 from tests.integration.test_cli import COMMAND
 from tests.support_tls import Authority
+from wsmb.client import BlockingClient
 
 NOBODY = opening(authorization="")
 
@@ -136,6 +137,12 @@ class UserCertificateTests(TlsCase):
         self.serve_users("password")
         self.assertEqual(self.tls_client(NOBODY, *self.alice).status, 401)
         self.assertEqual(self.tls_client(opening(), *self.alice).status, 101)
+
+    def test_a_client_in_python_shows_its_certificate(self) -> None:
+        broker = self.serve_users("certificate")
+        with BlockingClient(f"wss://127.0.0.1:{self.port}/", tls=self.context(*self.alice)) as client:
+            self.assertTrue(client.ping())
+        self.assertEqual(broker.log().count("alice connected from"), 1)
 
     def test_without_tls_it_is_passwords(self) -> None:
         broker = self.serve_users("certificate")
