@@ -177,6 +177,26 @@ class ControlFrameTests(TrafficCase):
             world.factory.sweep(world.clock.seconds())
         self.assertTrue(connection.is_open)
 
+    def test_another_limit_counts_for_who_is_there(self) -> None:
+        world = self.world(max_control_frames_per_second=10)
+        connection = world.greeted()
+        connection.receive(client_frame(b"x", 9) * 15)
+        world.factory.use_settings(World(limits=Limits(max_control_frames_per_second=1_000)).settings)
+        self.later(world, 0.6)
+        connection.receive(client_frame(b"x", 9) * 400)
+        self.assertEqual((self.pongs(connection), self.is_read(connection)), (415, True))
+
+    def test_what_is_not_read_for_another_reason_is_no_flood(self) -> None:
+        world = self.world(max_control_frames_per_second=10, max_frames_per_second=1)
+        connection = world.greeted()
+        connection.receive(client_frame(SEND) * 100 + client_frame(b"x", 9) * 15)
+        for _ in range(int(MOST_BEHIND_S) + 10):
+            self.later(world, 1)
+            world.factory.sweep(world.clock.seconds())
+        self.assertTrue(connection.is_open)
+        self.later(world, 40)
+        self.assertEqual((self.pongs(connection), self.is_read(connection)), (15, True))
+
     def test_many_go_on_one_after_another(self) -> None:
         world = self.world(max_control_frames_per_second=10)
         flooders = [world.greeted() for _ in range(2 * SLICES)]
@@ -238,6 +258,31 @@ class RateTests(TrafficCase):
         self.assertEqual([self.is_read(each) for each in (one, two, other)], [True, False, True])
         one.receive(client_frame(SEND))
         self.assertFalse(self.is_read(one))
+
+    def test_frames_that_come_with_the_request(self) -> None:
+        world = self.world(max_frames_per_second=10)
+        connection = world.connect()
+        connection.receive(request() + client_frame(SEND) * 9)
+        self.assertTrue(self.is_read(connection))
+        connection.receive(client_frame(SEND))
+        self.assertFalse(self.is_read(connection))
+
+    def test_whoever_comes_again_is_not_read_before(self) -> None:
+        world = self.world(max_frames_per_second=10, max_bytes_per_second=1_000_000)
+        receiver = world.open(authorization=basic("other", "right"))
+        receiver.receive(client_frame(RECEIVE))
+        first, again = world.greeted(), world.connect()
+        first.receive(client_frame(SEND) * 14)
+        first.lose()
+        self.assertEqual(receiver.payloads().count(SEND), 14)
+        again.receive(request() + client_frame(SEND) * 20)
+        self.assertEqual((receiver.payloads(), self.is_read(again)), ([], False))
+        self.later(world, 0.8)
+        self.assertEqual(receiver.payloads(), [])
+        self.later(world, 0.2)
+        self.assertEqual((receiver.payloads().count(SEND), self.is_read(again)), (20, False))
+        self.later(world, 1.9)
+        self.assertTrue(self.is_read(again))
 
     def test_pieces_of_a_large_frame_count_when_they_come(self) -> None:
         world = self.world(max_bytes_per_second=1_000)

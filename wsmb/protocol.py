@@ -68,6 +68,7 @@ class BrokerProtocol(ReadingProtocol):
         self.factory.opened(self)
         for name in _HANDSHAKE_ATTRIBUTES:
             self.__dict__.pop(name, None)
+        self.begin_reading()
 
     def _greeting_due(self) -> None:
         self._greeting_call = None

@@ -11,11 +11,11 @@ class Bucket:
     What has come is taken out of it even where it held less: such a debt is filled up first.
     """
 
-    __slots__ = ("_level", "_rate", "_then_s")
+    __slots__ = ("_level", "_then_s", "rate")
 
     def __init__(self, rate: int, now_s: float) -> None:
-        """`rate`: how much a second, more than 0."""
-        self._rate = rate
+        self.rate = rate
+        """How much a second, more than 0. It can be changed."""
         self._level = float(rate)
         self._then_s = now_s
 
@@ -28,15 +28,15 @@ class Bucket:
     def has_recovered(self, now_s: float) -> bool:
         """Whether it is half full: who had to wait can go on, and not for a moment only."""
         self._fill(now_s)
-        return 2 * self._level >= self._rate
+        return 2 * self._level >= self.rate
 
     def is_full(self, now_s: float) -> bool:
         """Whether it is as if nothing had ever come."""
         self._fill(now_s)
-        return self._level >= self._rate
+        return self._level >= self.rate
 
     def _fill(self, now_s: float) -> None:
-        self._level = min(self._rate, self._level + (now_s - self._then_s) * self._rate)
+        self._level = min(self.rate, self._level + (now_s - self._then_s) * self.rate)
         self._then_s = now_s
 
 

@@ -58,6 +58,18 @@ class ReadingProtocol(OpeningProtocol):
 
     # Reading
 
+    def begin_reading(self) -> None:
+        """The upgrade has been answered: read what came with the request, if the user need not wait.
+
+        Else whoever comes again and again would have no limit.
+        """
+        early, self.data = self.data, b""
+        rates = self.factory.rates
+        if rates.is_limited and not rates.take(self.user, 0, 0, self.factory.reactor.seconds()):
+            self._wait_for(_FOR_RATE)
+        if early:
+            self.dataReceived(early)
+
     def dataReceived(self, data: bytes) -> None:
         """Bytes have come."""
         self.heard = True
@@ -87,7 +99,7 @@ class ReadingProtocol(OpeningProtocol):
             and self.state == self.STATE_OPEN
             and self.current_frame is None
             and not self.inside_message
-            and not self._pauses & _FOR_CONTROL
+            and not self._pauses & _HELD
         ):
             payloads, kind, taken_bytes, missing_bytes = frames.take_frames(
                 data, self.maxMessagePayloadSize, unmask_large
@@ -115,8 +127,7 @@ class ReadingProtocol(OpeningProtocol):
         if frames_in or self.is_half_read:
             now_s = self.factory.reactor.seconds()
             if not self.factory.rates.take(self.user, frames_in, len(data), now_s):
-                self._pause_for(_FOR_RATE)
-                self.factory.waiting.add(self)
+                self._wait_for(_FOR_RATE)
 
     @property
     def is_half_read(self) -> bool:
@@ -133,11 +144,13 @@ class ReadingProtocol(OpeningProtocol):
 
     def is_flooding(self, now_s: float) -> bool:
         """Whether there have been too many control frames, or small fragments, for too long."""
-        return self._behind_since_s is not None and now_s - self._behind_since_s > MOST_BEHIND_S
+        if self._behind_since_s is None or self._pauses & _FOR_RATE:
+            return False
+        return now_s - self._behind_since_s > MOST_BEHIND_S
 
     def processData(self) -> bool:
         """Parse on; the original's client writes a frame of 65,535 bytes with a 64-bit length."""
-        if self._pauses & _FOR_CONTROL:
+        if self._pauses & _HELD:
             return False
         data = self.data
         if self.current_frame is None and data[1:2] in (b"\xff", b"\x7f") and data[2:10] == _LENGTH_65535:
@@ -197,32 +210,45 @@ class ReadingProtocol(OpeningProtocol):
             if not self._pauses and self.state != self.STATE_CLOSED:
                 self.transport.resumeProducing()
 
+    def _wait_for(self, why: int) -> None:
+        """Read nothing more until `go_on` finds that it may."""
+        self._pause_for(why)
+        self.factory.waiting.add(self)
+
+    def _control_bucket(self, now_s: float) -> Bucket:
+        """It fills at the rate that is set now."""
+        rate = self.factory.settings.limits.max_control_frames_per_second
+        if self._control is None:
+            self._control = Bucket(rate, now_s)
+        self._control.rate = rate
+        return self._control
+
     def _count_control(self) -> None:
         """Something has come that costs much for its size: read on later, if there was much of it."""
         now_s = self.factory.reactor.seconds()
-        if self._control is None:
-            self._control = Bucket(self.factory.settings.limits.max_control_frames_per_second, now_s)
-        if not self._control.take(1, now_s):
+        if not self._control_bucket(now_s).take(1, now_s):
             if self._behind_since_s is None:
                 self._behind_since_s = now_s
-            self._pause_for(_FOR_CONTROL)
-            self.factory.waiting.add(self)
+            self._wait_for(_FOR_CONTROL)
 
     def go_on(self, now_s: float) -> bool:
         """Read on, if what has come lately is no longer too much. Whether it is so."""
         if self._pauses & _FOR_RATE and self.factory.rates.may_go_on(self.user, now_s):
             self._resume_from(_FOR_RATE)
-        if self._pauses & _FOR_CONTROL and self._control is not None and self._control.has_recovered(now_s):
+        if self._pauses & _FOR_CONTROL and self._control_bucket(now_s).has_recovered(now_s):
             self._resume_from(_FOR_CONTROL)
+        if not self._pauses & _HELD:
             self.dataReceived(b"")  # what was left
             if not self._pauses & _FOR_CONTROL:
                 self._behind_since_s = None
-        return not self._pauses & (_FOR_RATE | _FOR_CONTROL)
+        return not self._pauses & _HELD
 
 
 # Why a connection is not read: the session has enough to do, the user's rate is used up, or there were
 # too many frames of the kind that nobody needs many of.
 _FOR_SESSION, _FOR_RATE, _FOR_CONTROL = 1, 2, 4
+_HELD = _FOR_RATE | _FOR_CONTROL
+"""What has come, and has not been looked at, waits as well."""
 _LENGTH_65535 = (65_535).to_bytes(8, "big")
 
 
