@@ -122,4 +122,10 @@ class AuthenticatorCase(SynchronousTestCase):
 
     def change(self, text: str) -> None:
         write_file(self.file, text)
+        self.settle()
+
+    def settle(self) -> None:
+        """A change is seen, and stays: the next check has the files read."""
+        self.clock.advance(LOOK_INTERVAL_S)
+        self.auth.look()
         self.clock.advance(LOOK_INTERVAL_S)

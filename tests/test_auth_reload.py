@@ -26,10 +26,25 @@ class Change(AuthenticatorCase):
 
     def test_is_looked_for_once_a_second(self):
         write_file(self.file, f"qb:{HASH}\n")
-        self.clock.advance(LOOK_INTERVAL_S * 0.9)
-        self.assertIs(self.answer("qb"), False)
-        self.clock.advance(LOOK_INTERVAL_S * 0.1)
+        for part in (1.0, 0.9):
+            self.clock.advance(LOOK_INTERVAL_S * part)
+            self.assertIs(self.answer("qb"), False)
+        self.clock.advance(LOOK_INTERVAL_S * 0.2)
         self.assertIs(self.answer("qb"), True)
+
+    def test_a_file_that_is_being_written_is_waited_for(self):
+        write_file(self.file, f"qa:{HASH}\nqb:{HASH}\n")
+        self.settle()
+        self.assertIs(self.answer("qb"), True)
+        gone: list[str] = []
+        self.auth.withdrawn = gone.extend
+        for half in (f"qa:{HASH}\n", f"qa:{HASH}\nqb:{HASH}\n"):
+            write_file(self.file, half)
+            self.clock.advance(LOOK_INTERVAL_S)
+            self.assertIs(self.answer("qb"), True)
+        self.settle()
+        self.answer()
+        self.assertEqual(gone, [])
 
     def test_unchanged_file_is_not_read_again(self):
         self.clock.advance(LOOK_INTERVAL_S)
@@ -102,7 +117,7 @@ class UnusableFile(AuthenticatorCase):
         with capturedLogs() as events:
             for _ in range(3):
                 spoil()
-                self.clock.advance(LOOK_INTERVAL_S)
+                self.settle()
                 self.assertIs(self.answer(), True)
         return [formatEvent(one) for one in events]
 
@@ -125,7 +140,7 @@ class UnusableFile(AuthenticatorCase):
         write_file(second, f"qb:{HASH}\n")
         self.auth = self.made([self.file, second])
         os.remove(second)
-        self.clock.advance(LOOK_INTERVAL_S)
+        self.settle()
         self.assertIs(self.answer("qb"), True)
 
     def test_is_read_as_soon_as_it_is_usable_and_the_failures_are_counted(self):

@@ -20,7 +20,7 @@ from wsmb.cores import PASSWORDS_AT_ONCE
 from wsmb.errors import SettingError
 from wsmb.htpasswd import MAX_PASSWORD_BYTES, Users
 from wsmb.interfaces import PasswordChecker
-from wsmb.user_files import Reading, UserFiles
+from wsmb.user_files import Reading, Stamps, UserFiles
 
 LOOK_INTERVAL_S = 1.0
 """Shortest time between two looks whether a file has changed."""
@@ -103,6 +103,7 @@ class Authenticator(PasswordChecker):
         self._trouble = ""
         self._failed_readings = 0
         self._looked_s = now()
+        self._seen: Stamps = ()
         self.withdrawn: Callable[[Set[str]], None] = lambda users: None
         """Told of users who have been removed, or have another hash."""
         self._users = Users({}, "")
@@ -199,7 +200,8 @@ class Authenticator(PasswordChecker):
                 self._log.failure("What followed a password check failed")
 
     def look(self) -> None:
-        """Begin to read the files again if one has changed since they were read with success.
+        """Begin to read the files again if one has changed since they were read with success, and stays as
+        it is from one look to the next: half of one that is being written would put the others out.
 
         To be called every second or so; each check does, too.
         """
@@ -207,7 +209,8 @@ class Authenticator(PasswordChecker):
         if self._is_reading or self._is_stopped or now_s - self._looked_s < LOOK_INTERVAL_S:
             return
         self._looked_s = now_s
-        if self._files.stamps() == self._stamps:
+        before, self._seen = self._seen, self._files.stamps()
+        if self._seen == self._stamps or self._seen != before:
             return
         self._is_reading = True
         files = self._files
