@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -25,9 +28,9 @@ class TlsCase(SynchronousTestCase):
         self.authority = Authority(folder)
         self.key, self.certificate = self.authority.write("first", file_name="server")
 
-    def made(self, chain: str = "", settings: TlsSettings | None = None) -> Certificates:
+    def made(self, chain: str = "", settings: TlsSettings | None = None, **options: Any) -> Certificates:
         files = TlsFiles(str(self.key), str(self.certificate), chain)
-        return Certificates(files, settings or TlsSettings())
+        return Certificates(files, settings or TlsSettings(), **options)
 
     def name(self, certificates: Certificates) -> str:
         """The CN that a new connection would show."""
@@ -81,6 +84,29 @@ class ReadAgainTests(TlsCase):
         os.replace(new_key, self.key)
         self.looked(certificates)
         self.assertEqual(self.name(certificates), "second")
+
+    def test_what_failed_for_a_moment_is_tried_again(self) -> None:
+        certificates = self.made()
+        self.authority.write("second", file_name="server")
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            lines = self.looked(certificates), self.looked(certificates)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        self.assertIn("cannot be read (Too many open files)", lines[0][0])
+        self.assertEqual((lines[1], self.name(certificates)), ([], "first"))
+        self.looked(certificates)
+        self.assertEqual(self.name(certificates), "second")
+
+    def test_one_that_expires_while_it_is_in_use_is_told_once(self) -> None:
+        now = datetime.now(UTC)
+        certificates = self.made(now=lambda: now)
+        now += timedelta(days=1, seconds=-10)
+        self.assertEqual(self.looked(certificates), [])
+        now += timedelta(seconds=20)
+        self.assertIn("has expired on 2", self.looked(certificates)[0])
+        self.assertEqual(self.looked(certificates), [])
 
     def test_one_that_has_expired_is_told(self) -> None:
         certificates = self.made()

@@ -5,8 +5,7 @@ Imported only where an `ssl:` endpoint is listened on.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from zope.interface import implementer
 from wsmb.errors import SettingError
 from wsmb.htpasswd import is_user_name
 from wsmb.settings import TlsSettings, TlsUsers
+from wsmb.stamps import Stamp, stamp
 
 _log = Logger()
 
@@ -43,10 +43,18 @@ class Certificates:
     Raises SettingError when it is made and they are not.
     """
 
-    def __init__(self, files: TlsFiles, settings: TlsSettings) -> None:
+    def __init__(
+        self,
+        files: TlsFiles,
+        settings: TlsSettings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._files = files
         self._settings = settings
+        self._now = now
         self._paths = tuple(filter(None, (*files, settings.client_ca)))
+        self._trouble: tuple[Sequence[Stamp], str] | None = None
+        self._until: datetime | None = None  # None once it has been told that it has passed
         self._stamps = self._stamped()
         self._context = self._read()
 
@@ -55,18 +63,27 @@ class Certificates:
         return SSL.Connection(self._context)
 
     def look(self) -> None:
-        """Read the files again, if one has changed since they were read last. To be called now and then."""
+        """Read the files again, if one has changed since they were read with success. To be called now and
+        then."""
         stamps = self._stamped()
-        if stamps == self._stamps:
-            return
-        self._stamps = stamps
+        if stamps != self._stamps:
+            self._read_again(stamps)
+        if self._until is not None:
+            self._tell_once_passed(self._until)
+
+    def _stamped(self) -> Sequence[Stamp]:
+        return [stamp(path) for path in self._paths]
+
+    def _read_again(self, stamps: Sequence[Stamp]) -> None:
         try:
             self._context = self._read()
         except SettingError as problem:
-            _log.warn("TLS goes on with the certificate that it has. {problem}", problem=str(problem))
-
-    def _stamped(self) -> Sequence[object]:
-        return [_stamp(path) for path in self._paths]
+            # It is tried again, and told again only if there is something new about it.
+            if (stamps, str(problem)) != self._trouble:
+                _log.warn("TLS goes on with the certificate that it has. {problem}", problem=str(problem))
+            self._trouble = stamps, str(problem)
+        else:
+            self._stamps, self._trouble = stamps, None
 
     def _read(self) -> SSL.Context:
         key = _load(self._files.key, lambda data: crypto.load_privatekey(crypto.FILETYPE_PEM, data, b""))
@@ -88,8 +105,24 @@ class Certificates:
             raise SettingError(
                 f"{self._files.certificate} and the key in {self._files.key} do not belong together"
             ) from None
-        _tell(self._files.certificate, certificate)
+        self._until = certificate.not_valid_after_utc
+        self._tell_once_passed(self._until)
+        if self._until is not None:
+            _log.info(
+                "the certificate in {path} is valid until {until:%Y-%m-%d}",
+                path=self._files.certificate,
+                until=self._until,
+            )
         return context
+
+    def _tell_once_passed(self, until: datetime) -> None:
+        if until < self._now():
+            self._until = None
+            _log.warn(
+                "the certificate in {path} has expired on {until:%Y-%m-%d}",
+                path=self._files.certificate,
+                until=until,
+            )
 
     @property
     def _asks_for_certificates(self) -> bool:
@@ -116,14 +149,6 @@ def certificate_user(transport: Any) -> str | None:
     return user if isinstance(user, str) and is_user_name(user) else None
 
 
-def _stamp(path: str) -> object:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        return error.errno
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
-
-
 def _load(path: str, read: Any) -> Any:
     try:
         with open(path, "rb") as file:
@@ -140,11 +165,3 @@ def _load(path: str, read: Any) -> Any:
 
 def _certificates(data: bytes) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(data)
-
-
-def _tell(path: str, certificate: x509.Certificate) -> None:
-    until = certificate.not_valid_after_utc
-    if until < datetime.now(UTC):
-        _log.warn("the certificate in {path} has expired on {until:%Y-%m-%d}", path=path, until=until)
-    else:
-        _log.info("the certificate in {path} is valid until {until:%Y-%m-%d}", path=path, until=until)
