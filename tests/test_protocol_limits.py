@@ -240,6 +240,24 @@ class ProxyHeaderTests(DoorCase):
             connection.receive(bytes([byte]))
         self.assertIn(b" 101 ", connection.taken())
 
+    def test_the_client_counts_before_its_request_is_there(self) -> None:
+        world = self.proxied(limits=Limits(max_handshakes_per_address=1))
+        first, second = world.connect(), world.connect()
+        first.receive(self.header)
+        second.receive(self.header)
+        self.assert_retry(second, 429)
+        self.assertTrue(first.is_open)
+        first.receive(request())
+        self.assertIn(b" 101 ", first.taken())
+        self.assertEqual(world.factory.door.handshakes_of, {})
+
+    def test_but_not_if_it_is_a_proxy_in_turn(self) -> None:
+        world = self.proxied(limits=Limits(max_handshakes_per_address=1))
+        for _ in range(2):
+            connection = world.connect()
+            connection.receive(b"PROXY TCP4 192.0.2.77 192.0.2.1 4711 8888\r\n")
+            self.assertTrue(connection.is_open)
+
     def test_a_trusted_proxy_must_send_it(self) -> None:
         connection = self.proxied().connect()
         connection.receive(request())

@@ -142,9 +142,15 @@ class OpeningProtocol(WebSocketServerProtocol):
             return False
         self._awaits_proxy_header = False
         self.data = self.data[header.size :]
-        if header.address is not None:
-            self._speaks_for(header.address)
-        return True
+        if header.address is None:
+            return True
+        self._speaks_for(header.address)
+        refusal = (
+            None if self._address in self.factory.trusted_proxies else self._visit.is_from(self._address)
+        )
+        if refusal is not None:
+            self._refuse(refusal)
+        return refusal is None
 
     def _read_head(self) -> bool:
         """Whether the head is there, and Autobahn may see it."""
