@@ -83,6 +83,11 @@ class TakeFramesTests(SynchronousTestCase):
             first = client_frame(b"first")
             self.assertEqual(take(first + frame, most_bytes=19), ([b"first"], TEXT, len(first), 0))
 
+    def test_no_more_than_may_come(self) -> None:
+        one = client_frame(b"a")
+        taken = frames.take_frames(one * 5 + one[:3], 100, frames.unmask, 2)
+        self.assertEqual(taken, ([b"a"] * 2, TEXT, 2 * len(one), 0))
+
     def test_binary_need_not_be_utf_8(self) -> None:
         self.assertEqual(take(client_frame(b"\xff", 2)).payloads, [b"\xff"])
 

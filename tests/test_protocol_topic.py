@@ -183,9 +183,11 @@ class ConversationTests(TopicWorld):
         connection = self.topic(world)
         connection.receive(client_frame(b"x") * 40)
         self.assertEqual(connection.transport.producerState, "paused")
+        self.assertEqual(connection.protocol.frames_in, 10)
+        for _ in range(8):
+            self.beats(world, 10)
+            world.factory.let_go_on(world.clock.seconds())
         self.assertEqual(connection.protocol.frames_in, 40)
-        self.beats(world, 40)
-        world.factory.let_go_on(world.clock.seconds())
         self.assertEqual(connection.transport.producerState, "producing")
 
     def test_a_flood_of_pings_is_read_later(self) -> None:

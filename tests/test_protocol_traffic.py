@@ -157,7 +157,7 @@ class ControlFrameTests(TrafficCase):
         world.factory.sweep(world.clock.seconds())
         connection.taken()
         self.assertFalse(connection.is_open)
-        self.assertEqual(world.factory.waiting, set())
+        self.assertEqual(world.factory.waiting, {})
 
     def test_who_knows_extensions_is_told_and_not_waited_for(self) -> None:
         world, connection = self.flood(client_frame(b'{"command":"ping","confirm":1}'))
@@ -234,11 +234,47 @@ class RateTests(TrafficCase):
         sender.receive(client_frame(SEND) * 5)
         self.assertFalse(self.is_read(sender))
         self.assertTrue(self.is_read(receiver))
-        self.assertEqual(receiver.payloads().count(SEND), 14)
-        self.later(world, 0.8)
+        self.assertEqual(receiver.payloads().count(SEND), 10)
+        self.later(world, 0.4)
         self.assertFalse(self.is_read(sender))
         self.later(world, 0.2)
-        self.assertTrue(self.is_read(sender))
+        self.assertEqual((receiver.payloads().count(SEND), self.is_read(sender)), (4, True))
+
+    def test_however_many_come_at_once(self) -> None:
+        world = self.world(max_frames_per_second=10)
+        receiver, sender = world.open(authorization=basic("other", "right")), world.greeted()
+        receiver.receive(client_frame(RECEIVE))
+        fragments = client_frame(SEND[:5], final=False) + client_frame(SEND[5:], 0)
+        sender.receive((client_frame(SEND) * 40 + fragments * 10) * 2)
+        taken = []
+        for _ in range(12):
+            taken.append(receiver.payloads().count(SEND))
+            self.later(world, 1)
+        self.assertEqual(sum(taken), 100)
+        self.assertEqual(taken[0], 10)
+        self.assertLessEqual(max(taken), 15)
+
+    def test_connections_of_a_user_take_turns(self) -> None:
+        world = self.world(max_frames_per_second=10)
+        receiver = world.open(authorization=basic("other", "right"))
+        receiver.receive(client_frame(RECEIVE))
+        senders = [world.greeted() for _ in range(5)]
+        for number, sender in enumerate(senders):
+            sender.receive(client_frame(SEND.replace(b"1", b"%d" % number)) * 200)
+        self.later(world, 10)
+        got = receiver.payloads()
+        counts = [got.count(SEND.replace(b"1", b"%d" % number)) for number in range(5)]
+        self.assertTrue(all(15 <= count <= 35 for count in counts), counts)
+
+    def test_proof_is_read_while_the_user_may_send_nothing(self) -> None:
+        world = self.world(max_frames_per_second=10)
+        receiver, sender = world.greeted(), world.greeted()
+        sender.receive(client_frame(SEND) * 20)
+        receiver.protocol.ping()
+        receiver.receive(client_frame(b"", 10))
+        self.assertTrue(self.is_read(receiver))
+        receiver.receive(client_frame(SEND))
+        self.assertFalse(self.is_read(receiver))
 
     def test_bytes(self) -> None:
         frame = client_frame(SEND)
@@ -274,15 +310,15 @@ class RateTests(TrafficCase):
         first, again = world.greeted(), world.connect()
         first.receive(client_frame(SEND) * 14)
         first.lose()
-        self.assertEqual(receiver.payloads().count(SEND), 14)
-        again.receive(request() + client_frame(SEND) * 20)
+        self.assertEqual(receiver.payloads().count(SEND), 10)
+        again.receive(request() + client_frame(SEND) * 9)
         self.assertEqual((receiver.payloads(), self.is_read(again)), ([], False))
-        self.later(world, 0.8)
+        self.later(world, 0.4)
         self.assertEqual(receiver.payloads(), [])
         self.later(world, 0.2)
-        self.assertEqual((receiver.payloads().count(SEND), self.is_read(again)), (20, False))
-        self.later(world, 1.9)
-        self.assertTrue(self.is_read(again))
+        self.assertEqual((receiver.payloads().count(SEND), self.is_read(again)), (5, False))
+        self.later(world, 0.5)
+        self.assertEqual((receiver.payloads().count(SEND), self.is_read(again)), (4, True))
 
     def test_pieces_of_a_large_frame_count_when_they_come(self) -> None:
         world = self.world(max_bytes_per_second=1_000)
@@ -310,7 +346,7 @@ class RateTests(TrafficCase):
         connection = world.greeted()
         connection.receive(client_frame(SEND) * 10)
         connection.lose()
-        self.assertEqual(world.factory.waiting, set())
+        self.assertEqual(world.factory.waiting, {})
 
 
 class BothReasonsTests(TrafficCase):

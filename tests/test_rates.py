@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from wsmb.frames import ALL
 from wsmb.rates import Bucket, UserRates
 from wsmb.settings import Limits
 
@@ -46,8 +47,29 @@ class BucketTests(SynchronousTestCase):
             while not open_ and not bucket.has_recovered(now_s):
                 now_s += 0.1
 
+    @given(st.integers(1, 1_000), st.floats(0, 10), st.integers(0, 3_000))
+    def test_what_is_left_can_be_taken_and_no_more_may_come_then(
+        self, rate: int, now_s: float, first: int
+    ) -> None:
+        bucket = Bucket(rate, 0.0)
+        bucket.take(first, 0.0)
+        left = bucket.left(now_s)
+        self.assertEqual(left > 1 and not bucket.take(left - 1, now_s), False)
+        if left:
+            self.assertFalse(bucket.take(1, now_s))
+        self.assertEqual(bucket.left(now_s), 0)
+
 
 class UserRatesTests(SynchronousTestCase):
+    def test_frames_that_are_left(self) -> None:
+        rates = UserRates(Limits(max_frames_per_second=5, max_bytes_per_second=100))
+        rates.take("qa", 2, 10, 0.0)
+        self.assertEqual((rates.frames_left("qa", 0.0), rates.frames_left("new", 0.0)), (3, 5))
+        rates.take("qa", 0, 90, 0.0)
+        self.assertEqual(rates.frames_left("qa", 0.0), 0)
+        rates.use(Limits(max_bytes_per_second=100))
+        self.assertEqual(rates.frames_left("qa", 0.0), ALL)
+
     def test_without_limits_there_is_nothing_to_count(self) -> None:
         self.assertFalse(UserRates(Limits()).is_limited)
         for limits in (Limits(max_frames_per_second=1), Limits(max_bytes_per_second=1)):

@@ -60,8 +60,8 @@ class BrokerFactory(WebSocketServerFactory):
         self.flusher = Flusher(reactor)
         self.connections: set[BrokerProtocol] = set()
         self.rates = UserRates(settings.limits)
-        self.waiting: set[ReadingProtocol] = set()
-        """Those that are not read on, since too much has come from them."""
+        self.waiting: dict[ReadingProtocol, None] = {}
+        """Those that are not read on, since too much has come from them; who waits longest goes first."""
         self.stopping = False
         self._refusals: Counter[str] = Counter()
         self._ended: Deferred[None] | None = None
@@ -188,8 +188,8 @@ class BrokerFactory(WebSocketServerFactory):
 
     def _let_go_on(self, connections: Sequence[ReadingProtocol], now_s: float) -> None:
         for connection in connections:
-            if connection in self.waiting and connection.go_on(now_s):
-                self.waiting.discard(connection)
+            if connection in self.waiting:
+                connection.go_on(now_s)
 
     def _silent(self, connection: BrokerProtocol, now_s: float, silence_s: float) -> None:
         settings = self.settings

@@ -81,8 +81,12 @@ class Taken(NamedTuple):
     """If another everyday frame has begun behind them: how much of it has not come yet; else 0."""
 
 
-def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask) -> Taken:
-    """Cut the everyday frames off the front of `data`, as long as they are of one kind.
+ALL = 1 << 60
+"""However many frames there are."""
+
+
+def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask, most: int = ALL) -> Taken:
+    """Cut the everyday frames off the front of `data`, as long as they are of one kind, and `most` of them.
 
     Everyday frames are final, masked, without extension, text (in UTF-8), binary or pongs, and of at
     most `most_bytes`. All else is left to a general parser.
@@ -117,6 +121,8 @@ def take_frames(data: bytes, most_bytes: int, unmask_large: Unmask) -> Taken:
             break
         payloads.append(payload)
         start = next_at
+        if len(payloads) >= most:
+            break
     return Taken(payloads, kind, start, 0)
 
 

@@ -186,7 +186,7 @@ class BrokerProtocol(ReadingProtocol):
             self.closeHandshakeTimeoutCall.cancel()
             self.closeHandshakeTimeoutCall = None
         self.outbox.close()
-        self.factory.waiting.discard(self)
+        self.factory.waiting.pop(self, None)
         session, self.session = self.session, None
         if session is not None:
             unproved = session.outstanding

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from wsmb.frames import ALL
 from wsmb.settings import Limits
 
 
@@ -24,6 +27,11 @@ class Bucket:
         self._fill(now_s)
         self._level -= count
         return self._level > 0
+
+    def left(self, now_s: float) -> int:
+        """How many more can be taken until no more may come."""
+        self._fill(now_s)
+        return max(0, math.ceil(self._level))
 
     def has_recovered(self, now_s: float) -> bool:
         """Whether it is half full: who had to wait can go on, and not for a moment only."""
@@ -55,6 +63,19 @@ class UserRates:
 
     def take(self, user: str, frames: int, size_bytes: int, now_s: float) -> bool:
         """So much has come from `user`. Whether more may come now."""
+        of_frames, of_bytes = self._of(user, now_s)
+        has_frames = of_frames is None or of_frames.take(frames, now_s)
+        has_bytes = of_bytes is None or of_bytes.take(size_bytes, now_s)
+        return has_frames and has_bytes
+
+    def frames_left(self, user: str, now_s: float) -> int:
+        """How many more frames of `user` may come now: ALL, where only bytes are limited."""
+        of_frames, of_bytes = self._of(user, now_s)
+        if of_bytes is not None and not of_bytes.left(now_s):
+            return 0
+        return ALL if of_frames is None else of_frames.left(now_s)
+
+    def _of(self, user: str, now_s: float) -> tuple[Bucket | None, Bucket | None]:
         buckets = self._buckets.get(user)
         if buckets is None:
             frame_rate, byte_rate = self._rates
@@ -62,10 +83,7 @@ class UserRates:
                 Bucket(frame_rate, now_s) if frame_rate else None,
                 Bucket(byte_rate, now_s) if byte_rate else None,
             )
-        of_frames, of_bytes = buckets
-        has_frames = of_frames is None or of_frames.take(frames, now_s)
-        has_bytes = of_bytes is None or of_bytes.take(size_bytes, now_s)
-        return has_frames and has_bytes
+        return buckets
 
     def may_go_on(self, user: str, now_s: float) -> bool:
         """Whether `user`, who had to wait, can go on."""

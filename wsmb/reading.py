@@ -59,14 +59,8 @@ class ReadingProtocol(OpeningProtocol):
     # Reading
 
     def begin_reading(self) -> None:
-        """The upgrade has been answered: read what came with the request, if the user need not wait.
-
-        Else whoever comes again and again would have no limit.
-        """
+        """The upgrade has been answered: read what came with the request."""
         early, self.data = self.data, b""
-        rates = self.factory.rates
-        if rates.is_limited and not rates.take(self.user, 0, 0, self.factory.reactor.seconds()):
-            self._wait_for(_FOR_RATE)
         if early:
             self.dataReceived(early)
 
@@ -83,15 +77,13 @@ class ReadingProtocol(OpeningProtocol):
         else:
             self._dataReceived(data)
 
-    def _read(self, data: bytes) -> None:
-        """Cut out everyday frames, and leave all else to Autobahn's parser, which takes 20 µs a frame."""
+    def _read(self, data: bytes, most: int = frames.ALL) -> None:
+        """Cut out everyday frames, and leave all else to Autobahn's parser, which takes 20 µs a frame.
+
+        `most`: how many messages may come, if that is limited.
+        """
         if self._missing_bytes:
-            self._pieces.append(data)
-            self._missing_bytes -= len(data)
-            if self._missing_bytes > 0:
-                return
-            data = b"".join(self._pieces)
-            self._pieces, self._missing_bytes = [], 0
+            data = self._completed(data)
         if self.data and self.current_frame is None:
             data, self.data = self.data + data, b""
         while (
@@ -101,11 +93,16 @@ class ReadingProtocol(OpeningProtocol):
             and not self.inside_message
             and not self._pauses & _HELD
         ):
+            if not most and not data[0] & _CONTROL_BIT:
+                self._wait_for(_FOR_RATE)  # another of the user's connections has used it up
+                break
             payloads, kind, taken_bytes, missing_bytes = frames.take_frames(
-                data, self.maxMessagePayloadSize, unmask_large
+                data, self.maxMessagePayloadSize, unmask_large, most
             )
             if payloads and kind != frames.PONG:
                 self.messages_received(payloads, kind == frames.BINARY)
+                if most != frames.ALL:
+                    most = self._count_messages(len(payloads))
             else:
                 for payload in payloads:
                     self.onPong(payload)
@@ -119,15 +116,31 @@ class ReadingProtocol(OpeningProtocol):
         if data or self.data:
             self._dataReceived(data)
 
+    def _completed(self, data: bytes) -> bytes:
+        """The frame that had begun, and what is behind it; empty while some of it is missing."""
+        self._pieces.append(data)
+        self._missing_bytes -= len(data)
+        if self._missing_bytes > 0:
+            return b""
+        data = b"".join(self._pieces)
+        self._pieces, self._missing_bytes = [], 0
+        return data
+
     def _read_counted(self, data: bytes) -> None:
-        """Read, and pause if the user's rate is used up. Only messages and their pieces count."""
-        frames_in = -self.frames_in
-        self._read(data)
-        frames_in = max(0, frames_in + self.frames_in)  # none if it has ended by that
-        if frames_in or self.is_half_read:
-            now_s = self.factory.reactor.seconds()
-            if not self.factory.rates.take(self.user, frames_in, len(data), now_s):
-                self._wait_for(_FOR_RATE)
+        """Read what the user's rate has left. Only messages and their pieces count."""
+        rates, frames_in, now_s = self.factory.rates, self.frames_in, self.factory.reactor.seconds()
+        self._read(data, rates.frames_left(self.user, now_s))
+        if (self.frames_in > frames_in or self.is_half_read) and not rates.take(
+            self.user, 0, len(data), now_s
+        ):
+            self._wait_for(_FOR_RATE)
+
+    def _count_messages(self, count: int) -> int:
+        """So many have come. How many more may; if none, what is behind them waits."""
+        rates, now_s = self.factory.rates, self.factory.reactor.seconds()
+        if not rates.take(self.user, count, 0, now_s):
+            self._wait_for(_FOR_RATE)
+        return rates.frames_left(self.user, now_s)
 
     @property
     def is_half_read(self) -> bool:
@@ -175,6 +188,8 @@ class ReadingProtocol(OpeningProtocol):
         """A message is complete."""
         if not self.failedByMe and self.state == self.STATE_OPEN:
             self.messages_received([b"".join(self.message_data)], self.message_is_binary)
+            if self.factory.rates.is_limited:
+                self._count_messages(1)
         self.message_data = []
 
     def onPong(self, payload: bytes) -> None:
@@ -213,7 +228,7 @@ class ReadingProtocol(OpeningProtocol):
     def _wait_for(self, why: int) -> None:
         """Read nothing more until `go_on` finds that it may."""
         self._pause_for(why)
-        self.factory.waiting.add(self)
+        self.factory.waiting[self] = None
 
     def _control_bucket(self, now_s: float) -> Bucket:
         """It fills at the rate that is set now."""
@@ -231,17 +246,18 @@ class ReadingProtocol(OpeningProtocol):
                 self._behind_since_s = now_s
             self._wait_for(_FOR_CONTROL)
 
-    def go_on(self, now_s: float) -> bool:
-        """Read on, if what has come lately is no longer too much. Whether it is so."""
+    def go_on(self, now_s: float) -> None:
+        """Read on, if what has come lately is no longer too much. Who has to wait again waits behind all."""
         if self._pauses & _FOR_RATE and self.factory.rates.may_go_on(self.user, now_s):
             self._resume_from(_FOR_RATE)
         if self._pauses & _FOR_CONTROL and self._control_bucket(now_s).has_recovered(now_s):
             self._resume_from(_FOR_CONTROL)
-        if not self._pauses & _HELD:
-            self.dataReceived(b"")  # what was left
-            if not self._pauses & _FOR_CONTROL:
-                self._behind_since_s = None
-        return not self._pauses & _HELD
+        if self._pauses & _HELD:
+            return
+        self.factory.waiting.pop(self, None)
+        self.dataReceived(b"")  # what was left
+        if not self._pauses & _FOR_CONTROL:
+            self._behind_since_s = None
 
 
 # Why a connection is not read: the session has enough to do, the user's rate is used up, or there were
@@ -249,6 +265,7 @@ class ReadingProtocol(OpeningProtocol):
 _FOR_SESSION, _FOR_RATE, _FOR_CONTROL = 1, 2, 4
 _HELD = _FOR_RATE | _FOR_CONTROL
 """What has come, and has not been looked at, waits as well."""
+_CONTROL_BIT = 0x08
 _LENGTH_65535 = (65_535).to_bytes(8, "big")
 
 
