@@ -26,10 +26,17 @@ class Change(AuthenticatorCase):
 
     def test_is_looked_for_once_a_second(self):
         write_file(self.file, f"qb:{HASH}\n")
-        for part in (1.0, 0.9):
+        for part in (1.0, 0.8):
             self.clock.advance(LOOK_INTERVAL_S * part)
             self.assertIs(self.answer("qb"), False)
         self.clock.advance(LOOK_INTERVAL_S * 0.2)
+        self.assertIs(self.answer("qb"), True)
+
+    def test_a_look_that_comes_a_little_early_counts(self):
+        write_file(self.file, f"qb:{HASH}\n")
+        self.clock.advance(LOOK_INTERVAL_S * 0.99)
+        self.auth.look()
+        self.clock.advance(LOOK_INTERVAL_S * 0.99)
         self.assertIs(self.answer("qb"), True)
 
     def test_a_file_that_is_being_written_is_waited_for(self):

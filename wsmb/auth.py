@@ -23,7 +23,10 @@ from wsmb.interfaces import PasswordChecker
 from wsmb.user_files import Reading, Stamps, UserFiles
 
 LOOK_INTERVAL_S = 1.0
-"""Shortest time between two looks whether a file has changed."""
+"""How often to look whether a file has changed."""
+SOONEST_LOOK_S = 0.9
+"""Shortest time between two looks. Less than the above: a beat that comes a little early is not to be for
+nothing."""
 MAX_SUCCESSES = 10_000
 """Most credentials that are remembered as right, at about 150 bytes each."""
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2}) *", re.IGNORECASE | re.ASCII)
@@ -206,7 +209,7 @@ class Authenticator(PasswordChecker):
         To be called every second or so; each check does, too.
         """
         now_s = self._now()
-        if self._is_reading or self._is_stopped or now_s - self._looked_s < LOOK_INTERVAL_S:
+        if self._is_reading or self._is_stopped or now_s - self._looked_s < SOONEST_LOOK_S:
             return
         self._looked_s = now_s
         before, self._seen = self._seen, self._files.stamps()
