@@ -47,7 +47,7 @@ class OriginTests(SynchronousTestCase):
             self.assertTrue(is_origin_allowed(origin, ()), origin)
 
     def test_a_browser_only_from_an_allowed_page(self) -> None:
-        for origin in ("https://a.example", "http://localhost:8888", "null", "file:///home/x.html"):
+        for origin in ("https://a.example", "http://localhost:8888", "null", "NULL", "file:///home/x.html"):
             self.assertFalse(is_origin_allowed(origin, ("https://b.example",)), origin)
             self.assertTrue(is_origin_allowed(origin, ("https://b.example", origin)), origin)
 

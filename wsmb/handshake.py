@@ -91,7 +91,7 @@ def is_origin_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
     """
     if origin is None or origin in allowed:
         return True
-    return origin == "file://" or ("://" not in origin and origin != "null")
+    return origin == "file://" or ("://" not in origin and origin.lower() != "null")
 
 
 def refusal(status: int, retry_after_s: int = RETRY_AFTER_S, explanation: str = "") -> bytes:
