@@ -218,7 +218,6 @@ class KeepDataTests(SynchronousTestCase):
         bench.settle()
         self.assertEqual(second.take(), ["one", "two"])
 
-
     def test_who_comes_in_the_moment_in_which_the_last_thing_is_settled_can_leave(self) -> None:
         bench = ChangingBench(keep_data=NEVER)
         first = bench.receiver(prefetch=1)

@@ -17,6 +17,7 @@ LAYERS = (
     {"protocol", "store", "config", "client"},
     {"reading", "outbox", "session", "topic_session"},
     {"opening"},
+    {"arriving"},
     {"credentials", "door", "guard", "listening"},
     {"tls"},
     {"auth", "handshake", "answers"},

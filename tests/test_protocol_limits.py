@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 from tests.support_protocol import Connection, World, basic, request
-from wsmb.opening import END_TIMEOUT_S, GUESS_S
+from wsmb.arriving import END_TIMEOUT_S
+from wsmb.opening import GUESS_S
 from wsmb.protocol import BrokerProtocol
 from wsmb.settings import Limits
 
