@@ -16,6 +16,7 @@ LAYERS = (
     {"factory", "bench", "reload"},
     {"protocol", "store", "config", "client"},
     {"reading", "outbox", "session", "topic_session"},
+    {"pausing"},
     {"opening"},
     {"arriving"},
     {"credentials", "door", "guard", "listening"},

@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_protocol import Connection, World, basic, client_frame, request
 from wsmb.factory import SLICE_S, SLICES
+from wsmb.pausing import MOST_BEHIND_S
 from wsmb.protocol import WITHDRAWN_GRACE_S
-from wsmb.reading import MOST_BEHIND_S, SMALL_FRAGMENT_BYTES
+from wsmb.reading import SMALL_FRAGMENT_BYTES
 from wsmb.settings import ChannelSettings, KeepData, Limits
 
 SEND = b'{"command":"send-message","channel":"c","data":[1]}'

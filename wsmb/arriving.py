@@ -1,4 +1,4 @@
-"""A connection from its beginning until the head of its request is there, and the answer to one that is refused.
+"""A connection until the head of its request is there, and the answer to who is refused.
 
 What Autobahn does behind a server's back here is put right; each remedy has its test in
 tests/test_protocol.py or tests/test_protocol_openings.py.

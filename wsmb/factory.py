@@ -17,9 +17,9 @@ from wsmb.errors import CloseCode
 from wsmb.guard import Guard
 from wsmb.interfaces import PasswordChecker
 from wsmb.outbox import Flusher
+from wsmb.pausing import PausingProtocol
 from wsmb.protocol import WITHDRAWN_GRACE_S, BrokerProtocol
 from wsmb.rates import UserRates
-from wsmb.reading import ReadingProtocol
 from wsmb.session import Session
 from wsmb.settings import Settings
 from wsmb.throttle import Throttle
@@ -60,7 +60,7 @@ class BrokerFactory(WebSocketServerFactory):
         self.flusher = Flusher(reactor)
         self.connections: set[BrokerProtocol] = set()
         self.rates = UserRates(settings.limits)
-        self.waiting: dict[ReadingProtocol, None] = {}
+        self.waiting: dict[PausingProtocol, None] = {}
         """Those that are not read on, since too much has come from them; who waits longest goes first."""
         self.stopping = False
         self._refusals: Counter[str] = Counter()
@@ -186,7 +186,7 @@ class BrokerFactory(WebSocketServerFactory):
                 SLICE_S * number, self._let_go_on, waiting[number::SLICES], now_s + SLICE_S * number
             )
 
-    def _let_go_on(self, connections: Sequence[ReadingProtocol], now_s: float) -> None:
+    def _let_go_on(self, connections: Sequence[PausingProtocol], now_s: float) -> None:
         for connection in connections:
             if connection in self.waiting:
                 connection.go_on(now_s)

@@ -1,4 +1,4 @@
-"""What a connection's bytes hold: frames, cut out and counted, and when to read on.
+"""What a connection's bytes hold: frames, cut out and counted.
 
 Autobahn reads what is not an everyday frame. What it does behind our back is put right here; each
 remedy has a test in tests/test_protocol.py.
@@ -10,17 +10,13 @@ from autobahn.websocket import USES_NVX
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
 
 from wsmb import frames
-from wsmb.opening import OpeningProtocol
-from wsmb.rates import Bucket
+from wsmb.pausing import FOR_RATE, HELD, PausingProtocol
 
 SMALL_FRAGMENT_BYTES = 512
 """Reading one smaller than that costs more than its bytes do, so they are counted."""
-MOST_BEHIND_S = 60.0
-"""So long there may be more of that, and of control frames, than is read; no message takes as long for
-its fragments. Then the connection ends: whoever has left behind such a flood would be noticed after hours."""
 
 
-class ReadingProtocol(OpeningProtocol):
+class ReadingProtocol(PausingProtocol):
     """A connection as far as it is read."""
 
     heard = True
@@ -30,11 +26,7 @@ class ReadingProtocol(OpeningProtocol):
     _pieces: list[bytes]
     _half_since_s = 0.0  # since when one message has been coming
     _frames_then = -1  # so that the first look begins to count
-    # What keeps it from being read, and what is counted for that:
-    _pauses = 0  # bits
-    _control: Bucket | None = None
     _pongs = 0
-    _behind_since_s: float | None = None
 
     # What becomes of it
 
@@ -91,10 +83,10 @@ class ReadingProtocol(OpeningProtocol):
             and self.state == self.STATE_OPEN
             and self.current_frame is None
             and not self.inside_message
-            and not self._pauses & _HELD
+            and not self._pauses & HELD
         ):
             if not most and not data[0] & _CONTROL_BIT:
-                self._wait_for(_FOR_RATE)  # another of the user's connections has used it up
+                self.wait_for(FOR_RATE)  # another of the user's connections has used it up
                 break
             payloads, kind, taken_bytes, missing_bytes = frames.take_frames(
                 data, self.maxMessagePayloadSize, unmask_large, most
@@ -133,13 +125,13 @@ class ReadingProtocol(OpeningProtocol):
         if (self.frames_in > frames_in or self.is_half_read) and not rates.take(
             self.user, 0, len(data), now_s
         ):
-            self._wait_for(_FOR_RATE)
+            self.wait_for(FOR_RATE)
 
     def _count_messages(self, count: int) -> int:
         """So many have come. How many more may; if none, what is behind them waits."""
         rates, now_s = self.factory.rates, self.factory.reactor.seconds()
         if not rates.take(self.user, count, 0, now_s):
-            self._wait_for(_FOR_RATE)
+            self.wait_for(FOR_RATE)
         return rates.frames_left(self.user, now_s)
 
     @property
@@ -155,15 +147,9 @@ class ReadingProtocol(OpeningProtocol):
             self._half_since_s, self._frames_then = now_s, frames_in
         return now_s - self._half_since_s
 
-    def is_flooding(self, now_s: float) -> bool:
-        """Whether there have been too many control frames, or small fragments, for too long."""
-        if self._behind_since_s is None or self._pauses & _FOR_RATE:
-            return False
-        return now_s - self._behind_since_s > MOST_BEHIND_S
-
     def processData(self) -> bool:
         """Parse on; the original's client writes a frame of 65,535 bytes with a 64-bit length."""
-        if self._pauses & _HELD:
+        if self._pauses & HELD:
             return False
         data = self.data
         if self.current_frame is None and data[1:2] in (b"\xff", b"\x7f") and data[2:10] == _LENGTH_65535:
@@ -181,7 +167,7 @@ class ReadingProtocol(OpeningProtocol):
         if self._fragments > self.factory.settings.limits.max_fragments:
             self._max_message_size_exceeded(0, 0, "too many fragments")
         if length < SMALL_FRAGMENT_BYTES and not self.current_frame.fin:
-            self._count_control()
+            self.count_control()
         super().onMessageFrameBegin(length)
 
     def onMessageEnd(self) -> None:
@@ -196,75 +182,15 @@ class ReadingProtocol(OpeningProtocol):
         """A pong has come."""
         self._pongs += 1
         if self._pongs > self.pings:
-            self._count_control()
+            self.count_control()
         self.pong_received(payload)
 
     def onPing(self, payload: bytes) -> None:
         """A ping has come."""
-        self._count_control()
+        self.count_control()
         super().onPing(payload)
 
-    # When to read on
 
-    def pause(self) -> None:
-        """Read nothing more for now."""
-        self._pause_for(_FOR_SESSION)
-
-    def resume(self) -> None:
-        """Read on."""
-        self._resume_from(_FOR_SESSION)
-
-    def _pause_for(self, why: int) -> None:
-        if not self._pauses:
-            self.transport.pauseProducing()
-        self._pauses |= why
-
-    def _resume_from(self, why: int) -> None:
-        if self._pauses & why:
-            self._pauses &= ~why
-            if not self._pauses and self.state != self.STATE_CLOSED:
-                self.transport.resumeProducing()
-
-    def _wait_for(self, why: int) -> None:
-        """Read nothing more until `go_on` finds that it may."""
-        self._pause_for(why)
-        self.factory.waiting[self] = None
-
-    def _control_bucket(self, now_s: float) -> Bucket:
-        """It fills at the rate that is set now."""
-        rate = self.factory.settings.limits.max_control_frames_per_second
-        if self._control is None:
-            self._control = Bucket(rate, now_s)
-        self._control.rate = rate
-        return self._control
-
-    def _count_control(self) -> None:
-        """Something has come that costs much for its size: read on later, if there was much of it."""
-        now_s = self.factory.reactor.seconds()
-        if not self._control_bucket(now_s).take(1, now_s):
-            if self._behind_since_s is None:
-                self._behind_since_s = now_s
-            self._wait_for(_FOR_CONTROL)
-
-    def go_on(self, now_s: float) -> None:
-        """Read on, if what has come lately is no longer too much. Who has to wait again waits behind all."""
-        if self._pauses & _FOR_RATE and self.factory.rates.may_go_on(self.user, now_s):
-            self._resume_from(_FOR_RATE)
-        if self._pauses & _FOR_CONTROL and self._control_bucket(now_s).has_recovered(now_s):
-            self._resume_from(_FOR_CONTROL)
-        if self._pauses & _HELD:
-            return
-        self.factory.waiting.pop(self, None)
-        self.dataReceived(b"")  # what was left
-        if not self._pauses & _FOR_CONTROL:
-            self._behind_since_s = None
-
-
-# Why a connection is not read: the session has enough to do, the user's rate is used up, or there were
-# too many frames of the kind that nobody needs many of.
-_FOR_SESSION, _FOR_RATE, _FOR_CONTROL = 1, 2, 4
-_HELD = _FOR_RATE | _FOR_CONTROL
-"""What has come, and has not been looked at, waits as well."""
 _CONTROL_BIT = 0x08
 _LENGTH_65535 = (65_535).to_bytes(8, "big")
 
