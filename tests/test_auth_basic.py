@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from wsmb import htpasswd
-from wsmb.auth import parse_basic
+from wsmb.credentials import parse_basic
 
 
 def basic(credentials: bytes) -> str:

@@ -40,6 +40,7 @@ LAYERS = (
 )
 PURE = {
     "errors",
+    "credentials",
     "access",
     "wire",
     "replies",

@@ -1,10 +1,8 @@
-"""Who may come in: Basic credentials, checked against htpasswd files off the reactor thread."""
+"""Who may come in: passwords, checked against htpasswd files off the reactor thread."""
 
 from __future__ import annotations
 
-import base64
 import hmac
-import re
 import secrets
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from twisted.python.threadpool import ThreadPool
 from wsmb import htpasswd
 from wsmb.cores import PASSWORDS_AT_ONCE
 from wsmb.errors import SettingError
-from wsmb.htpasswd import MAX_PASSWORD_BYTES, Users
+from wsmb.htpasswd import Users
 from wsmb.interfaces import PasswordChecker
 from wsmb.user_files import Reading, Stamps, UserFiles
 
@@ -29,36 +27,6 @@ SOONEST_LOOK_S = 0.9
 nothing."""
 MAX_SUCCESSES = 10_000
 """Most credentials that are remembered as right, at about 150 bytes each."""
-_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2}) *", re.IGNORECASE | re.ASCII)
-
-
-def parse_basic(header: str) -> tuple[str, bytes] | None:
-    """User and password of an `Authorization: Basic …` header's value; None if it is not a proper one.
-
-    The user is taken as UTF-8 or, where it is none, as Latin-1: RFC 7617 leaves it open. The password
-    is what stood after the first colon.
-    """
-    match = _BASIC.fullmatch(header)
-    decoded = _base64_decoded(match[1]) if match else None
-    if decoded is None:
-        return None
-    name, colon, password = decoded.partition(b":")
-    if not colon or len(password) > MAX_PASSWORD_BYTES:
-        return None
-    try:
-        user = name.decode()
-    except UnicodeDecodeError:
-        user = name.decode("latin-1")
-    return (user, password) if htpasswd.is_user_name(user) else None
-
-
-def _base64_decoded(text: str) -> bytes | None:
-    if text.endswith("=") and len(text) % 4:
-        return None
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError:
-        return None
 
 
 @dataclass(slots=True)
