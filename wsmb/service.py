@@ -320,6 +320,8 @@ def makeService(options: Options) -> BrokerService:
     # Imported here, where twistd has chosen which reactor it is to be.
     from twisted.internet import reactor  # noqa: PLC0415
 
+    # Until there is something to read again, it is not to end the process, which is what it does by default.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         # The daemon's own standard error is gone by the time that a port turns out to be in use.
         broker = BrokerService(options.settings, options.source, reactor, os.fdopen(os.dup(2), "w"))
