@@ -34,12 +34,20 @@ class LineTests(SynchronousTestCase):
             "allow shop, office send,receive sms,\tsms.*\nallow * receive news # for all\nallow boss * x;y\n"
         )
         for user in ("shop", "office"):
-            for action in ACTIONS:
+            for action in (SEND, RECEIVE):
                 self.assertTrue(self.may(text, user, "sms.x", action))
         self.assertTrue(self.may(text, "guest", "news", RECEIVE))
         self.assertFalse(self.may(text, "guest", "news", SEND))
-        self.assertEqual({self.may(text, "boss", "x", action) for action in ACTIONS}, {True})
+        self.assertEqual([self.may(text, "boss", "x", action) for action in ACTIONS], [True, True, False])
         self.assertFalse(self.may(text, "boss", "x;y"))
+
+    def test_who_administers_is_named_for_it(self) -> None:
+        text = "allow boss * *\nallow ops admin *\nallow some send,admin sms.*\n"
+        self.assertEqual(
+            [self.may(text, user, "", "admin") for user in ("boss", "ops", "some")], [False, True, False]
+        )
+        self.assertTrue(self.may(text, "some", "sms.x", "admin"))
+        self.assertFalse(self.may(text, "ops", "x", SEND))
 
     def test_groups_may_stand_anywhere(self) -> None:
         for line in ("group gw: home, office", "group\tgw:home,office;x", "group gw : office home # x"):
@@ -90,7 +98,7 @@ class LineTests(SynchronousTestCase):
             "allow a send b c": "has 4 words",
             '"allow" a send b': "begins with",
             'allow "a send b"': "has 1 words",
-            "allow a sned b": "'sned' is no action; give send, receive or *",
+            "allow a sned b": "'sned' is no action; give send, receive, * for both, or admin",
             "allow a send,read b": "'read' is no action",
             'allow a "*" b': "'*' is no action",
             "allow a* send b": "'a*' is no user; there are no patterns of users",

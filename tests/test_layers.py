@@ -19,7 +19,7 @@ LAYERS = (
     {"pausing"},
     {"opening"},
     {"arriving"},
-    {"credentials", "door", "guard", "listening"},
+    {"credentials", "identity", "door", "guard", "listening"},
     {"tls"},
     {"auth", "handshake", "answers"},
     {"user_files", "broker"},

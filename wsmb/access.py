@@ -11,10 +11,13 @@ from typing import Literal, NamedTuple, TypeVar
 
 from wsmb.errors import Code, CommandError
 
-Action = Literal["send", "receive"]
+Action = Literal["send", "receive", "admin"]
 SEND: Action = "send"
 RECEIVE: Action = "receive"
-ACTIONS: tuple[Action, ...] = (SEND, RECEIVE)
+ADMIN: Action = "admin"
+ACTIONS: tuple[Action, ...] = (SEND, RECEIVE, ADMIN)
+WHOLE_BROKER = ""
+"""In the place of a channel: fits `*` only."""
 RESERVED = "$"
 """What the name of a channel begins with that is for rules only which begin so, too."""
 
@@ -173,7 +176,8 @@ class AccessList:
 
     def _refusal(self, user: str, action: Action, channel: str, more: str) -> CommandError:
         self._refusals.add(user, action, channel)
-        return CommandError(Code.FORBIDDEN, f"{user} may not {action} on {channel}{more}")
+        where = f" on {channel}" if channel else ""
+        return CommandError(Code.FORBIDDEN, f"{user} may not {action}{where}{more}")
 
     def _of(self, user: str) -> _UserRules:
         found = self._users.get(user)

@@ -14,12 +14,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from wsmb.access import ACTIONS, RECEIVE
+from wsmb.access import RECEIVE, SEND
 from wsmb.arriving import ArrivingProtocol
 from wsmb.credentials import offered
 from wsmb.guard import BUSY
 from wsmb.handshake import Refusal, is_origin_allowed
-from wsmb.settings import TlsUsers
+from wsmb.identity import identified
 from wsmb.topic_query import QueryError, Topic, read_topic
 
 MAX_EARLY_BYTES = 65_536
@@ -70,17 +70,17 @@ class OpeningProtocol(ArrivingProtocol):
             raise ConnectionDeny(403)
         self._read_query()
         subprotocol, credentials = offered(request.protocols, request.headers.get("authorization", ""))
-        user = self._certificate_user()
-        if user is not None and (credentials is None or settings.tls.users is TlsUsers.CERTIFICATE):
-            self._enter(user)
-            return subprotocol
-        if credentials is None or self._needs_certificate:
+        who = identified(self.transport, settings.tls.users, credentials)
+        if who is None:
             raise ConnectionDeny(401)
+        if isinstance(who, str):
+            self._enter(who)
+            return subprotocol
         # A check may have to wait for others; from here on the client is not the slow one.
         self.openHandshakeTimeoutCall.cancel()
         self.openHandshakeTimeoutCall = None
         self._visit.waits()
-        user, password = credentials
+        user, password = who
         answer: Deferred[str | None] = Deferred()
         self.is_checking = True
 
@@ -130,24 +130,12 @@ class OpeningProtocol(ArrivingProtocol):
         name, broker = self.topic.name, self.factory.broker
         may = [
             action
-            for action in ACTIONS
+            for action in (SEND, RECEIVE)
             if broker.access is None or broker.access.decide(user, action, name).allowed
         ]
         if not may:
             return Refusal(403)
         return Refusal(503) if RECEIVE in may and not broker.has_room(name) else None
-
-    def _certificate_user(self) -> str | None:
-        """Whom the client's certificate names, where users have one."""
-        if self.factory.settings.tls.users is TlsUsers.PASSWORD or not self._is_tls:
-            return None
-        from wsmb.tls import certificate_user  # noqa: PLC0415  # where there is no TLS, it stays out of memory
-
-        return certificate_user(self.transport)
-
-    @property
-    def _needs_certificate(self) -> bool:
-        return self._is_tls and self.factory.settings.tls.users is TlsUsers.CERTIFICATE
 
     def succeedHandshake(self, res: str | None) -> None:
         """Open the connection, unless the client has left while its password was checked."""

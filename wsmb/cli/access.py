@@ -1,4 +1,4 @@
-"""`wsmb access explain USER send|receive CHANNEL`: which line of the access list decides."""
+"""`wsmb access explain USER send|receive|admin CHANNEL`: which line of the access list decides."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parser() -> common.Parser:
     """Its arguments."""
     parser = common.Parser(
         "wsmb access",
-        "explain USER send|receive CHANNEL ",
+        "explain USER send|receive|admin CHANNEL ",
         _DESCRIPTION,
         _EXAMPLE,
         environment="",
@@ -50,7 +50,7 @@ def parser() -> common.Parser:
     )
     parser.add_argument("verb", metavar="explain", choices=["explain"])
     parser.add_argument("user", metavar="USER")
-    parser.add_argument("action", metavar="send|receive", choices=ACTIONS)
+    parser.add_argument("action", metavar="send|receive|admin", choices=ACTIONS)
     parser.add_argument("channel", metavar="CHANNEL")
     parser.add_argument("--config", metavar="FILE", help="the broker's (default: that of WSMB_CONFIG)")
     return parser

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from wsmb.access import ACTIONS, AccessRules, Action, ReceiverLimit, Rule
+from wsmb.access import ACTIONS, RECEIVE, SEND, AccessRules, Action, ReceiverLimit, Rule
 from wsmb.config.access_words import EVERY, Field, fields_of, is_plain, pattern, user_name, written
 from wsmb.config.ini import lines_of
 from wsmb.config.values import BadValueError, nearest, printable, shown
@@ -144,10 +144,11 @@ def _users(field: Field, groups: Groups) -> frozenset[str] | None:
 def _actions(field: Field) -> frozenset[Action]:
     known: dict[str, Action] = {action: action for action in ACTIONS}
     if any(is_plain(word, EVERY) for word in field):
-        return frozenset(ACTIONS)
+        # Not ADMIN as well: lines that were written before there was one are not to give it away.
+        return frozenset((SEND, RECEIVE))
     for word in field:
         if written(word) not in known:
             raise BadValueError(
-                f"{shown(written(word))} is no action; give send, receive or * for both; {_RULE}"
+                f"{shown(written(word))} is no action; give send, receive, * for both, or admin; {_RULE}"
             )
     return frozenset(known[written(word)] for word in field)
