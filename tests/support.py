@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from unittest import SkipTest
 
 from wsmb.errors import CloseCode, StoreError
+from wsmb.figures import StoreFigures
 from wsmb.frames import Bundle
 from wsmb.interfaces import StoredItem
 from wsmb.settings import ChannelSettings
@@ -103,6 +104,7 @@ class SteppedStore:
         self.expiry: dict[int, float] = {}
         self.tries: dict[int, int] = {}
         self.keys: list[tuple[bytes, float]] = []
+        self.figures = StoreFigures()
         self.last_id = 0
         self.answers = True
         self.failing: StoreError | None = None

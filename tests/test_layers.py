@@ -27,6 +27,7 @@ LAYERS = (
     {"held"},
     {"backlog", "unproved"},
     {"outstanding", "surroundings"},
+    {"watches"},
     {"forms", "receiver", "receivers", "message_ids", "intake"},
     {"acks", "fanout", "lingering", "texts"},
     {"deliveries", "pulse", "replies"},
@@ -36,7 +37,8 @@ LAYERS = (
     {"stock"},
     {"settings"},
     {"access"},
-    {"addresses", "cores", "errors", "fair_queue", "frames", "lean", "log_bounds", "open_files", "stamps"},
+    {"addresses", "cores", "errors", "fair_queue", "figures"},
+    {"frames", "lean", "log_bounds", "open_files", "stamps"},
 )
 PURE = {
     "errors",
@@ -55,6 +57,8 @@ PURE = {
     "outstanding",
     "surroundings",
     "unproved",
+    "watches",
+    "figures",
     "answers",
     "receivers",
     "backlog",

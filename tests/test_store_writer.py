@@ -99,7 +99,9 @@ class WriterTest(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.database = SteppedDatabase()
-        self.writer = Writer(self.database.run, lambda error: error.fault, self.clock.callLater, 0)
+        self.writer = Writer(
+            self.database.run, lambda error: error.fault, self.clock.callLater, 0, self.clock.seconds
+        )
         self.answers: list[object] = []
         """What was reported, in order: (name, result)."""
 
@@ -129,6 +131,45 @@ class WriterTest(SynchronousTestCase):
 
     def items(self) -> list[bytes]:
         return [item for _, (_, item) in sorted(self.database.rows.items())]
+
+
+class FiguresTest(WriterTest):
+    def test_how_long_transactions_take(self) -> None:
+        self.append("a")
+        self.clock.advance(0.3)
+        self.append("b")
+        self.settle()
+        figures = self.writer.figures
+        self.assertAlmostEqual(figures.transactions.sum, 0.3)
+        self.assertEqual(sum(figures.transactions.counts), 2)
+        self.assertEqual(figures.queued, 0)
+
+    def test_the_queue_while_there_is_no_room(self) -> None:
+        self.database.room = 0
+        self.append("a")
+        self.page("p")
+        self.append("b", "other")
+        self.settle()
+        self.assertEqual((self.writer.figures.queued, self.taken()), (3, []))
+        self.assertTrue(self.writer.figures.is_full)
+        self.assertEqual(+self.writer.figures.failures, {"full": 1})
+        self.database.room = 9
+        self.clock.advance(LONGEST_DELAY_S)
+        self.settle()
+        self.assertEqual((self.writer.figures.queued, len(self.taken())), (0, 3))
+        self.assertFalse(self.writer.figures.is_full)
+
+    def test_the_queue_when_it_is_given_up(self) -> None:
+        self.database.away = True
+        self.append("a")
+        self.settle()
+        self.append("b")
+        self.assertEqual(self.writer.figures.queued, 2)
+        self.writer.abandon()
+        self.append("c")
+        self.clock.advance(0)
+        self.assertEqual((self.writer.figures.queued, len(self.taken())), (0, 3))
+        self.assertEqual(+self.writer.figures.failures, {"passing": 1})
 
 
 class AwayTest(WriterTest):

@@ -127,6 +127,7 @@ class Answers:
     def refusal(self, problem: CommandError, confirm: wire.Confirm, channel: str | None) -> bytes | None:
         """What to say of a command that cannot be carried out, if anything. Counts it."""
         self.refused += 1
+        self.intake.refused[problem.code.number] += 1
         if confirm is not None:
             return replies.refused(confirm, self.time_stamp(), problem)
         if self.is_extended:

@@ -9,7 +9,7 @@ from typing import Protocol
 from wsmb import replies
 from wsmb.deliveries import Done, Message, is_expired
 from wsmb.errors import StoreError
-from wsmb.interfaces import MessageStore, Peer, StoredItem
+from wsmb.interfaces import Peer, StoredItem
 from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings
 from wsmb.surroundings import Surroundings
@@ -110,6 +110,8 @@ class Backlog:
             else:
                 if message.sender is not None:
                     self._note_own(message.sender, result)
+                    if self._around.watches:
+                        self._around.watches.stored(message.sender, result)
                 done(None, stored=len(result))
 
         message.append_to(self._store, self._name, kept, self._settings if is_new else None)
@@ -304,7 +306,7 @@ class Backlog:
 
 
 def keep(
-    store: MessageStore, name: str, message: Message, done: Done, within: ChannelSettings | None
+    around: Surroundings, name: str, message: Message, done: Done, within: ChannelSettings | None
 ) -> None:
     """Put `message` behind what waits on the channel `name`, on which nobody receives.
 
@@ -312,6 +314,11 @@ def keep(
     """
 
     def kept(result: Sequence[int] | StoreError) -> None:
-        done(result) if isinstance(result, StoreError) else done(None, stored=len(result))
+        if isinstance(result, StoreError):
+            done(result)
+            return
+        if around.watches:
+            around.watches.stored(message.sender, result)
+        done(None, stored=len(result))
 
-    message.append_to(store, name, kept, within)
+    message.append_to(around.store, name, kept, within)

@@ -22,6 +22,7 @@ from wsmb.receiver import Receiver
 from wsmb.settings import KeepData, Settings
 from wsmb.surroundings import Later, Surroundings
 from wsmb.texts import text_message
+from wsmb.watches import Watches
 
 
 class Subscriber(Protocol):
@@ -47,6 +48,7 @@ class Broker:
         self._around = Surroundings(
             store, later, time_stamp, settings.max_buffer_bytes, bury=self._bury, idle=self._forget
         )
+        self._counts_taken: Counter[str] = Counter()
         self._channels: dict[str, Channel] = {}
         self._later = later
         self._use_limits(settings)
@@ -84,9 +86,38 @@ class Broker:
         """How much all channels hold in memory for receivers that have enough for now."""
         return self._around.held.bytes
 
+    @property
+    def watches(self) -> Watches:
+        """Who wants to know when a frame has been proved."""
+        return self._around.watches
+
+    @property
+    def settled(self) -> tuple[int, int]:
+        """How many frames that were followed have failed, and how many were proved."""
+        failed, proved = self._around.settled
+        return failed, proved
+
+    def follows(self, name: str) -> bool:
+        """Whether what is sent on the channel `name` is proved, or delivered again."""
+        channel = self._channels.get(name)
+        if channel is None:
+            return self._settings.channel(name).keep_data is not KeepData.NEVER
+        return channel.follows
+
+    def is_clear(self, name: str) -> bool:
+        """Whether nothing waits in the store for those who receive on the channel `name`."""
+        channel = self._channels.get(name)
+        return channel is None or channel.is_clear
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many items were `expired`, `dead`, `redelivered` or `lost`."""
+        return self._around.counts
+
     def take_counts(self) -> Counter[str]:
-        """How many items were `expired`, `dead` or `redelivered` since the last call."""
-        counts, self._around.counts = self._around.counts, Counter()
+        """Of `counts`, what has come since the last call."""
+        counts = self.counts - self._counts_taken
+        self._counts_taken = self.counts.copy()
         return counts
 
     def use_settings(self, settings: Settings) -> None:
@@ -226,8 +257,8 @@ class Broker:
         if settings.keep_data is KeepData.NEVER:
             return 0
         expires_at = settings.expires_at(ttl_s, self.pulse.unix_time_s)
-        message = Message(payload, data, 0, None, expires_at=expires_at, key=key)
-        keep(self._store, name, message, ledger.begin(cost_bytes(payload)), settings)
+        message = Message(payload, data, 0, sender, expires_at=expires_at, key=key)
+        keep(self._around, name, message, ledger.begin(cost_bytes(payload)), settings)
         return None
 
     def send_text(self, name: str, text: bytes, limit: int | None, sender: Peer, ledger: Ledger) -> None:
@@ -245,7 +276,7 @@ class Broker:
         if settings.keep_data is KeepData.NEVER:
             self._around.lingering.add(name, message, ())
         else:
-            keep(self._store, name, message, ledger.begin(cost_bytes(message.payload)), settings)
+            keep(self._around, name, message, ledger.begin(cost_bytes(message.payload)), settings)
 
     def _bury(self, name: str, letters: Sequence[bytes], done: Done) -> None:
         channel = self._channels.get(name)
@@ -253,6 +284,6 @@ class Broker:
         if channel is not None:
             channel.put(message, done)
         elif self._settings.channel(name).keep_data is not KeepData.NEVER:
-            keep(self._store, name, message, done, within=None)
+            keep(self._around, name, message, done, within=None)
         else:
             done(None)

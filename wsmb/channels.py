@@ -57,6 +57,16 @@ class Channel:
         """Whether nobody receives here and nothing is outstanding: the channel may be forgotten."""
         return not len(self._receivers) and self._unproved.is_idle
 
+    @property
+    def follows(self) -> bool:
+        """Whether what is sent here is proved, or delivered again."""
+        return self._keeps or self._outstanding.has_acks
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing waits in the store that one of the present receivers may have."""
+        return not self._keeps or self._backlog.is_clear
+
     def use_settings(self, settings: ChannelSettings) -> None:
         """From now on these count, for what is here already as well.
 

@@ -63,7 +63,11 @@ class BrokerFactory(WebSocketServerFactory):
         self.waiting: dict[PausingProtocol, None] = {}
         """Those that are not read on, since too much has come from them; who waits longest goes first."""
         self.stopping = False
-        self._refusals: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        """Requests that were not let in, by status or reason."""
+        self._refusals_taken: Counter[str] = Counter()
+        self.opened_count = self.frames_in_before = self.frames_out_before = 0
+        """Connections that were opened, and the frames of those that have ended."""
         self._ended: Deferred[None] | None = None
         self.setProtocolOptions(
             versions=[13],
@@ -125,6 +129,7 @@ class BrokerFactory(WebSocketServerFactory):
     def opened(self, connection: BrokerProtocol) -> None:
         """A user has come in."""
         self.connections.add(connection)
+        self.opened_count += 1
         _log.info("{user} connected from {peer}", user=connection.user, peer=connection.peer)
 
     def closed(
@@ -136,6 +141,8 @@ class BrokerFactory(WebSocketServerFactory):
     ) -> None:
         """A user has left, and has not proved `unproved` of the frames that it was sent."""
         self.connections.discard(connection)
+        self.frames_in_before += session.frames_in
+        self.frames_out_before += connection.outbox.frames_out
         _log.info(
             "{user} at {peer} left ({code}): {frames_in} frames in, {refused} refused, {frames_out} out, "
             "{unproved} of them unproved",
@@ -154,7 +161,7 @@ class BrokerFactory(WebSocketServerFactory):
 
         They are counted, not told one by one.
         """
-        self._refusals[str(why)] += 1
+        self.refusals[str(why)] += 1
 
     def sweep(self, now_s: float) -> None:
         """Ping who has been silent for long, end who does not answer. To be called every second or so."""
@@ -224,7 +231,8 @@ class BrokerFactory(WebSocketServerFactory):
 
     def take_refusals(self) -> str:
         """How many requests were refused since the last call: `3 with 401, 1 with 431`."""
-        refusals, self._refusals = self._refusals, Counter()
+        refusals = self.refusals - self._refusals_taken
+        self._refusals_taken = self.refusals.copy()
         return ", ".join(f"{count} with {why}" for why, count in sorted(refusals.items()))
 
     def stop_taking(self) -> None:

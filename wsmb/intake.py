@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 from wsmb.errors import Code, CommandError
@@ -41,12 +42,15 @@ class Intake:
         "_still_since",
         "_waiting",
         "bytes",
+        "refused",
     )
 
     def __init__(self, max_bytes: int, pulse: Pulse) -> None:
         self._max_bytes = max_bytes
         self._pulse = pulse
         self.bytes = 0
+        self.refused: Counter[str] = Counter()
+        """Commands of all senders that could not be carried out, by code."""
         self._waiting: set[Sender] = set()
         self._slowed: set[Sender] = set()
         self._refuses = False

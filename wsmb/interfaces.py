@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from wsmb.errors import CloseCode, StoreError
+from wsmb.figures import StoreFigures
 from wsmb.frames import Bundle
 from wsmb.settings import ChannelSettings
 from wsmb.stock import Stock
@@ -48,6 +49,10 @@ class MessageStore(Protocol):
     def stock(self) -> Stock:
         """How much waits here: exact for what goes through this store; what other programs add and remove
         is known from the next count on. Each result is given after what it means has been counted."""
+
+    @property
+    def figures(self) -> StoreFigures:
+        """What it has done so far."""
 
     def append(
         self,

@@ -113,6 +113,11 @@ class Outbox:
                 self._flusher.add(self)
             self._fresh.append(bundle)
 
+    @property
+    def queued_bytes(self) -> int:
+        """How much waits here for a peer that does not read; what the transport has is not counted."""
+        return self._queued_bytes
+
     def is_full(self) -> bool:
         """Whether more waits for the peer than it should."""
         return self._queued_bytes > FULL_BYTES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from heapq import nlargest
 from typing import NamedTuple, Protocol
 
 from wsmb.errors import Code, StoreError
@@ -69,6 +70,10 @@ class Tally:
         """Items and bytes."""
         return self._channels.get(channel, _NONE)
 
+    def largest(self, most: int) -> Sequence[tuple[str, Sequence[int]]]:
+        """The channels with most items, and their items and bytes."""
+        return nlargest(most, self._channels.items(), key=lambda entry: entry[1][0])
+
     def add(self, channel: str, items: int, size_bytes: int) -> None:
         """So many more; fewer, if negative. Never fewer than none: other programs remove, too."""
         self.items += items
@@ -132,6 +137,10 @@ class Stock:
         """Items and bytes of one channel."""
         items, size_bytes = self._known.of(channel)
         return items, size_bytes
+
+    def largest(self, most: int) -> Sequence[tuple[str, Sequence[int]]]:
+        """The channels on which most waits, and their items and bytes."""
+        return self._known.largest(most)
 
     # What the store tells
 

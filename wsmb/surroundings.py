@@ -10,6 +10,7 @@ from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore
 from wsmb.lingering import Lingering
 from wsmb.pulse import Pulse
+from wsmb.watches import Watches
 from wsmb.wire import MAX_DEPTH
 
 Later = Callable[[float, Callable[[], None]], object]
@@ -39,8 +40,10 @@ class Surroundings:
         "lingering",
         "max_depth",
         "pulse",
+        "settled",
         "store",
         "time_stamp",
+        "watches",
     )
 
     def __init__(
@@ -67,5 +70,8 @@ class Surroundings:
         self.lingering = Lingering(self.pulse, max_held_bytes)
         self.max_depth = MAX_DEPTH
         """Of nested arrays and objects in a frame."""
+        self.watches = Watches()
+        self.settled = [0, 0]
+        """How many frames that were followed have failed, and how many were proved."""
         self.counts: Counter[str] = Counter()
-        """Items that were `expired`, `dead`, `redelivered` or `lost`, since somebody has last looked."""
+        """Items that were `expired`, `dead`, `redelivered` or `lost`."""

@@ -102,6 +102,8 @@ class Unproved:
             else:
                 message.ids = result
                 self.outstanding.ids.update(result)
+                if self._around.watches:
+                    self._around.watches.stored(message.sender, result)
                 committed(message, None)
             self._tell_idle()
 
@@ -138,7 +140,10 @@ class Unproved:
     # Settled
 
     def _settled(self, delivery: Delivery) -> None:
+        self._around.settled[delivery.is_proved] += len(delivery.messages)
         if delivery.is_proved:
+            if self._around.watches:
+                self._around.watches.proved(delivery.messages)
             self._forget(delivery.messages)
             self._tell_idle()
         else:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from wsmb.errors import Code, StoreError
+from wsmb.figures import StoreFigures
 from wsmb.interfaces import StoredItem
 from wsmb.settings import ChannelSettings
 from wsmb.stock import Rows, Stock
@@ -56,6 +57,7 @@ class MemoryStore:
         self._line_of: dict[int, str] = {}
         self._largest_id = 0
         self._closed = False
+        self.figures = StoreFigures()
         self._results: deque[Callable[[], None]] = deque()
         self.stock = Stock()
 
@@ -80,6 +82,7 @@ class MemoryStore:
         if refusal is not None:
             self._later(lambda: done(refusal))
             return
+        self.figures.added += len(items)
         first_id = self._largest_id + 1
         self._largest_id += len(items)
         ids = list(range(first_id, first_id + len(items)))
@@ -93,6 +96,7 @@ class MemoryStore:
 
     def remove(self, item_ids: Sequence[int]) -> None:
         """See MessageStore.remove."""
+        self.figures.removed += len(item_ids)
         for item_id in item_ids:
             channel = self._line_of.pop(item_id, None)
             if channel is None:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsmb.errors import StoreError
+from wsmb.figures import StoreFigures
 from wsmb.interfaces import StoredItem
 from wsmb.settings import ChannelSettings
 from wsmb.stock import Stock
@@ -93,6 +94,11 @@ class SqlStore:
         """See MessageStore.keys."""
         return self._keys
 
+    @property
+    def figures(self) -> StoreFigures:
+        """See MessageStore.figures."""
+        return self._writer.figures
+
     def append(
         self,
         channel: str,
@@ -108,10 +114,12 @@ class SqlStore:
         append.refusal = self.stock.begin(append, within)
         if append.refusal is None:
             append.stock = self.stock
+            self._writer.figures.added += len(items)
         self._writer.submit(append)
 
     def remove(self, item_ids: Sequence[int]) -> None:
         """See MessageStore.remove."""
+        self._writer.figures.removed += len(item_ids)
         self._writer.submit(Remove(item_ids, self.stock))
 
     def note_tries(self, tries: Mapping[int, int]) -> None:

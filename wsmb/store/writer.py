@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from twisted.internet.base import DelayedCall
@@ -10,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsmb.errors import Code, StoreError
+from wsmb.figures import StoreFigures
 from wsmb.store.dialects import Fault, kind_of
 from wsmb.store.lanes import Lanes
 from wsmb.store.operations import Batch, Count, Operation
@@ -36,6 +38,7 @@ class Writer:
         fault: Callable[[BaseException], Fault],
         call_later: Callable[..., DelayedCall],
         largest_id: int,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
         self._fault = fault
@@ -43,6 +46,10 @@ class Writer:
         self._next_id = largest_id + 1
         self.batches = 0
         """How many batches have been carried out that somebody has asked for."""
+        self.figures = StoreFigures()
+        self.figures.failures.update({fault.name.lower(): 0 for fault in Fault})
+        self._now = now
+        self._began_s = 0.0
         self._lanes = Lanes()
         self._batch: Batch | None = None
         self._reporting = False
@@ -57,10 +64,12 @@ class Writer:
     def submit(self, operation: Operation) -> None:
         """Carry out `operation` after all that were submitted before."""
         if self._ended:
+            self.figures.queued += 1
             self._call_later(0, self._report, Batch([operation]), _CLOSED)
             return
         if self._when_idle is not None:
             operation.refusal = _CLOSED
+        self.figures.queued += 1
         self._lanes.add(operation)
         self._advance()
 
@@ -96,6 +105,7 @@ class Writer:
     def _carry(self, batch: Batch) -> None:
         self._batch = batch
         self._retry = None
+        self._began_s = self._now()
         running = self._run(batch)
         running.addCallbacks(self._succeeded, self._failed, callbackArgs=(batch,), errbackArgs=(batch,))
         running.addErrback(self._unexpected)
@@ -103,6 +113,7 @@ class Writer:
     def _succeeded(self, _result: object, batch: Batch) -> None:
         if batch is not self._batch:
             return
+        self.figures.transactions.add(self._now() - self._began_s)
         if self._tries:
             self._log.info("the database is back after {tries} failed tries", tries=self._tries)
             self._tries = 0
@@ -117,6 +128,7 @@ class Writer:
         if batch is not self._batch:
             return
         fault = self._fault(_error(failure))
+        self.figures.failures[fault.name.lower()] += 1
         if fault is Fault.FULL and self._lanes.set_aside(batch):
             self._wait_for_room(failure)
         elif fault in {Fault.PASSING, Fault.FULL}:
@@ -138,6 +150,7 @@ class Writer:
 
     def _wait_for_room(self, failure: Failure) -> None:
         """The rest goes on meanwhile."""
+        self.figures.is_full = True
         if not self._room_tries:
             self._log.error(
                 "the database has no room left: what is to be kept waits for it ({error})",
@@ -177,6 +190,7 @@ class Writer:
         if self._room_tries and not self._lanes.is_full:
             self._log.info("there is room again, after {tries} tries", tries=self._room_tries)
             self._room_tries = 0
+            self.figures.is_full = False
         if self._lanes:
             self._advance()  # before the reports, so that the thread works meanwhile
         self._report(batch, error)
@@ -184,6 +198,7 @@ class Writer:
 
     def _report(self, batch: Batch, error: StoreError | None) -> None:
         self._reporting = True
+        self.figures.queued -= len(batch.operations)
         for operation in batch.operations:
             try:
                 operation.report(error or operation.refusal)
