@@ -89,7 +89,7 @@ class DefaultTests(ConfigCase):
                 option.default_value()
 
     def test_every_section_has_keys_and_every_variable_is_there_once(self):
-        sections = ("server", "database", "credential", "access", "limits", "proxy", "tls")
+        sections = ("server", "database", "credential", "access", "http", "limits", "proxy", "tls")
         self.assertEqual(SECTIONS, sections)
         variables = [option.environment for option in OPTIONS if option.environment]
         self.assertEqual(len(variables), len(set(variables)))
@@ -106,6 +106,19 @@ class DefaultTests(ConfigCase):
 
 
 class ListenTests(ConfigCase):
+    def test_http_is_for_this_machine_unless_it_says_otherwise(self):
+        for text, endpoint in (
+            ("tcp:99", "tcp:99:interface=127.0.0.1"),
+            ("tcp6:99:backlog=5", r"tcp6:99:backlog=5:interface=\:\:1"),
+            ("tcp:99:interface=0.0.0.0", "tcp:99:interface=0.0.0.0"),
+            ("ssl:99", "ssl:99"),
+            ("unix:/run/x", "unix:/run/x"),
+        ):
+            loaded = self.load(f"[http]\nlisten={text}")
+            self.assertEqual((loaded.http_listen, loaded.http_place), ((endpoint,), f"{self.file} line 2"))
+        self.assertEqual(self.load("[http]\nlisten[]=tcp:1\nlisten[]=ssl:2").http_listen[1], "ssl:2")
+        self.assertEqual(self.load().http_listen, ())
+
     def test_port_is_every_interface(self):
         self.assertEqual(self.load("[server]\nport=99").listen, ("tcp:99",))
         self.assertEqual(self.load(env={"WSMB_PORT": "98"}).listen, ("tcp:98",))

@@ -39,6 +39,8 @@ source = config
 data[] = u:{SECRET}
 [access]
 allow[] = * * *
+[http]
+listen = tcp:2
 [limits]
 max_connections = 7
 max_waiting_items_per_channel = 7

@@ -137,7 +137,7 @@ class NameTests(ConfigCase):
         ):
             with self.subTest(ini=ini):
                 self.assertEqual(self.refusal(ini), expected)
-        known = "known are server, database, credential, access, limits, proxy, tls, channel NAME"
+        known = "known are server, database, credential, access, http, limits, proxy, tls, channel NAME"
         self.assertIn(known, self.refusal("[\u2028]"))
 
 

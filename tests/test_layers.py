@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "wsmb"
 # From the top down; a module may import what stands in a lower layer, and its own package.
 LAYERS = (
     {"cli", "service"},
+    {"http"},
     {"factory", "bench", "reload"},
     {"protocol", "store", "config", "client"},
     {"reading", "outbox", "session", "topic_session"},
@@ -59,6 +60,8 @@ PURE = {
     "unproved",
     "watches",
     "figures",
+    "http.visitor",
+    "http.receiving",
     "answers",
     "receivers",
     "backlog",

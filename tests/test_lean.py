@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from unittest import SkipTest
 
@@ -9,6 +10,7 @@ from autobahn.websocket import USES_NVX
 from twisted.trial.unittest import SynchronousTestCase
 
 import wsmb.lean
+from tests.integration.broker_process import environment
 from wsmb.frames import unmask
 from wsmb.reading import unmask_large
 
@@ -29,3 +31,13 @@ class LeanTests(SynchronousTestCase):
             self.assertIs(Utf8Validator().validate(text)[0], is_valid)
         payload, mask = bytes(range(256)) * 100, b"\x11\x22\x33\x44"
         self.assertEqual(unmask_large(payload, mask), unmask(payload, mask))
+
+
+class ImportTests(SynchronousTestCase):
+    def test_who_serves_no_http_has_none_of_it_in_memory(self) -> None:
+        program = "import sys, wsmb.service; print([n for n in sys.modules if n.startswith(%r)])"
+        heavy = ("wsmb.http", "twisted.web", "prometheus_client")
+        found = subprocess.run(
+            [sys.executable, "-c", program % (heavy,)], env=environment(), capture_output=True, check=True
+        )
+        self.assertEqual(found.stdout, b"[]\n")

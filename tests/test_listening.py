@@ -44,6 +44,7 @@ class ClearTextTests(SynchronousTestCase):
         self.assertIn("in the clear at tcp:1, tcp:2", clear_text_warning(Settings(listen=("tcp:1", "tcp:2"))))
         self.assertEqual(clear_text_warning(Settings(("tcp:1",), trusted_proxies=("10.0.0.1",))), "")
         self.assertEqual(clear_text_warning(Settings(("ssl:1",))), "")
+        self.assertIn("at tcp:2:", clear_text_warning(Settings(("ssl:1",), http_listen=("tcp:2",))))
 
 
 class EndpointTests(SynchronousTestCase):
@@ -51,7 +52,7 @@ class EndpointTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
 
     def listens(self, text: str) -> Any:
-        endpoint(self.reactor, text, Settings((text,))).listen(Factory())
+        endpoint(self.reactor, text, "x.ini line 1", Settings((text,))).listen(Factory())
         return (self.reactor.tcpServers or self.reactor.unixServers).pop()
 
     def test_all_clients_may_come_back_at_once(self) -> None:
@@ -98,7 +99,7 @@ class TlsEndpointTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
 
     def made(self, text: str) -> TlsEndpoint:
-        made = endpoint(self.reactor, text, Settings((text,), listen_place="x.ini line 1"))
+        made = endpoint(self.reactor, text, "x.ini line 1", Settings((text,)))
         self.assertIsInstance(made, TlsEndpoint)
         return made  # type: ignore[no-any-return]
 
@@ -125,6 +126,6 @@ class TlsEndpointTests(SynchronousTestCase):
         ):
             filled = text.replace("KEY", str(self.key)).replace("CERTIFICATE", str(self.certificate))
             with self.assertRaises(SettingError) as caught:
-                endpoint(self.reactor, filled, Settings((filled,), listen_place="x.ini line 1"))
+                endpoint(self.reactor, filled, "x.ini line 1", Settings((filled,)))
             self.assertIn(problem, str(caught.exception))
             self.assertIn("(x.ini line 1)", str(caught.exception))

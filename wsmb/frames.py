@@ -142,3 +142,9 @@ def _is_utf_8(payload: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def frame_out(frame: bytes) -> tuple[int, bytes]:
+    """(first byte, payload) of one frame that this module has made."""
+    size = frame[1]
+    return frame[0], frame[2 if size < 126 else 4 if size == 126 else 10 :]

@@ -105,6 +105,10 @@ class Guard:
             self._go_on()
         return lambda: self._forget(check)
 
+    def remembers(self, credentials: tuple[str, bytes] | None) -> bool:
+        """Whether this user and password were right before."""
+        return credentials is not None and self._checker.remembers(*credentials)
+
     def _forget(self, check: _Check) -> None:
         check.done = None
         self._queue.remove(check.place, check)

@@ -30,8 +30,11 @@ whom an address may not have many, and everybody else would wait for all of them
 _TLS_KEYS = {"privateKey", "certKey", "extraCertChain", "interface", "backlog"}
 
 
-def endpoint(reactor: Any, text: str, settings: Settings) -> Any:
-    """The endpoint of `text`. Raises SettingError. Paths in it are relative to the current directory."""
+def endpoint(reactor: Any, text: str, place: str, settings: Settings) -> Any:
+    """The endpoint of `text`, which stands at `place`. Raises SettingError.
+
+    Paths in it are relative to the current directory.
+    """
     kind = text.partition(":")[0]
     try:
         if kind == "ssl":
@@ -45,9 +48,7 @@ def endpoint(reactor: Any, text: str, settings: Settings) -> Any:
         remedy = "write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
         if kind == "ssl":
             remedy = "write it like ssl:8443:privateKey=key.pem:certKey=fullchain.pem"
-        raise SettingError(
-            f"listen = {text} ({settings.listen_place}): {reason(Failure())}; {remedy}"
-        ) from None
+        raise SettingError(f"listen = {text} ({place}): {reason(Failure())}; {remedy}") from None
 
 
 class TlsEndpoint:
@@ -123,7 +124,7 @@ def _is_local(text: str) -> bool:
 
 def clear_text_warning(settings: Settings) -> str:
     """What to say at the start about passwords that go over a network without TLS; empty if none does."""
-    places = in_the_clear(settings.listen)
+    places = in_the_clear((*settings.listen, *settings.http_listen))
     if settings.trusted_proxies or not places:
         return ""
     return (

@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Set
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from twisted.application import service
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred
@@ -34,11 +34,14 @@ from wsmb.settings import Settings
 from wsmb.store import open_store
 from wsmb.user_files import UserFiles
 
+if TYPE_CHECKING:
+    from wsmb.http.side import HttpSide
+
 SWEEP_S = 1.0
 TICK_S = 1.0 / BEATS_PER_SECOND
 REPORT_S = 60.0
 CERTIFICATES_S = 2.0
-STOP_GRACE_S = 2.0
+STOP_GRACE_S, HTTP_GRACE_S = 2.0, 1.0
 PROOF_S, PROOF_INTERVAL_S = 0.5, 0.02
 
 _log = Logger()
@@ -117,7 +120,15 @@ class BrokerService(service.Service):
         self._reactor = reactor
         self._complaints = complaints
         # Parsed here, before the change of directory and the fork: endpoint strings hold paths.
-        self._endpoints = [(text, listening.endpoint(reactor, text, settings)) for text in settings.listen]
+        self._endpoints = [
+            (text, listening.endpoint(reactor, text, settings.listen_place, settings))
+            for text in settings.listen
+        ]
+        self._http_endpoints = [
+            (text, listening.endpoint(reactor, text, settings.http_place, settings))
+            for text in settings.http_listen
+        ]
+        self._http: HttpSide | None = None
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
@@ -153,23 +164,29 @@ class BrokerService(service.Service):
         self._broker.tick(time.time())
         self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor, time_stamp)
         self._allow_files()
-        self._users.withdrawn = self._factory.withdraw
+        self._users.withdrawn = self._withdraw
         self._reload = Reload(self._source, settings, self._users, self._use, self._reactor)
         for text, endpoint in self._endpoints:
-            self._listen(text, endpoint)
+            self._listen(text, settings.listen_place, endpoint, self._factory)
+        if self._http_endpoints:
+            # It takes memory, so only where it is wanted.
+            from wsmb.http.side import HttpSide  # noqa: PLC0415
+
+            self._http = HttpSide(self._factory, self._reactor)
+            for text, endpoint in self._http_endpoints:
+                self._listen(text, settings.http_place, endpoint, self._http.site)
 
     def _allow_files(self) -> None:
         door, files = self._factory.door, open_files.allow_most()
         self._file_warning = open_files.warning(files, door.max_sockets)
         door.most_files = open_files.sockets(files)
 
-    def _listen(self, text: str, endpoint: Any) -> None:
+    def _listen(self, text: str, place: str, endpoint: Any, factory: Any) -> None:
         failures: list[Failure] = []
         # Endpoints bind at once: a failure is there when this returns.
-        ports = endpoint.listen(self._factory).addCallback(listening.accept_few)
+        ports = endpoint.listen(factory).addCallback(listening.accept_few)
         ports.addCallbacks(self._ports.append, failures.append)
         if failures:
-            place = self._settings.listen_place
             raise SettingError(f"listen = {text} ({place}): {listening.reason(failures[0])}")
 
     def startService(self) -> None:
@@ -184,13 +201,16 @@ class BrokerService(service.Service):
         self._repeat(self._reload.look, LOOK_INTERVAL_S)
         self._repeat(self._report, REPORT_S)
         self._repeat(self._tick, TICK_S)
-        for _, endpoint in self._endpoints:
+        if self._http is not None:
+            self._repeat(self._http.sweep, SWEEP_S)
+        for _, endpoint in (*self._endpoints, *self._http_endpoints):
             if isinstance(endpoint, listening.TlsEndpoint):
                 self._repeat(endpoint.certificates.look, CERTIFICATES_S)
         _log.info(
-            "wsmb {version} listens on {addresses}; {kept}",
+            "wsmb {version} listens on {addresses}{http}; {kept}",
             version=__version__,
             addresses=", ".join(self._settings.listen),
+            http="".join(f", serves HTTP on {text}" for text in self._settings.http_listen),
             kept=f"waiting messages are kept in {self._settings.database}"
             if self._settings.keeps_data
             else "no messages are kept",
@@ -226,6 +246,11 @@ class BrokerService(service.Service):
         self._factory.use_settings(settings)
         if settings.access != had_access:
             self._tell_of_access()
+
+    def _withdraw(self, users: Set[str]) -> None:
+        self._factory.withdraw(users)
+        if self._http is not None:
+            self._http.withdraw(users)
 
     def _stop_reactor(self) -> None:
         if self.running:
@@ -265,10 +290,14 @@ class BrokerService(service.Service):
         yield DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
         self._factory.stop_taking()
         yield self._proofs()
+        if self._http is not None:
+            self._http.close()
         self._broker.close()
         closed: Deferred[None] = Deferred()
         self._store.close(lambda: closed.callback(None))
         yield closed
+        if self._http is not None:
+            yield self._http.end_all(HTTP_GRACE_S)
         yield self._factory.end_all(self._settings.drain_seconds, STOP_GRACE_S)
         for loop in self._loops:
             loop.stop()

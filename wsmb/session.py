@@ -79,6 +79,15 @@ class Session:
             except CommandError as problem:
                 self._refuse(problem, payload)
 
+    def send(self, command: wire.SendMessage, payload: bytes) -> None:
+        """Carry out a `send-message` whose `payload`, what receivers get, does not hold all of its fields."""
+        try:
+            self._send_message(command, payload)
+        except CommandError as problem:
+            answer = self.answers.refusal(problem, command.confirm, None)
+            if answer is not None:
+                self.answers.reply(answer)
+
     def greeting_due(self) -> None:
         """No frame has come in time: greet without one."""
         if self.awaits_first_frame:

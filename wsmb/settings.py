@@ -188,6 +188,9 @@ class Settings:
     """Twisted server endpoint strings."""
     listen_place: str = field(default="", kw_only=True, compare=False)
     """Where they were set, for errors."""
+    http_listen: tuple[str, ...] = ()
+    """Where to serve HTTP: endpoint strings; none is nowhere."""
+    http_place: str = field(default="", kw_only=True, compare=False)
     path: str = "/"
     """The only path that is served; `/` serves every path."""
     htpasswd_files: tuple[str, ...] = ()

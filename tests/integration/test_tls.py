@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
+from http.client import HTTPSConnection
 from pathlib import Path
 
 from tests.integration.broker_case import BrokerCase
@@ -26,13 +27,18 @@ NOBODY = opening(authorization="")
 
 
 class TlsCase(BrokerCase):
-    def serve(self, ini: str = "", hosts: tuple[str, ...] = ("127.0.0.1",)) -> BrokerProcess:
-        """A broker on `self.port`, with a certificate of `self.authority`."""
+    def serve(
+        self, ini: str = "", hosts: tuple[str, ...] = ("127.0.0.1",), *, has_http: bool = False
+    ) -> BrokerProcess:
+        """A broker on `self.port`, and `self.http_port`, with a certificate of `self.authority`."""
         self.port = free_port()
         self.authority = Authority(self.folder())
         key, certificate = self.authority.write("first", hosts=hosts, file_name="server")
-        listen = f"ssl:{self.port}:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
-        return self.broker(ini, listen=[listen])
+        files = f"interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+        if has_http:
+            self.http_port = free_port()
+            ini += f"[http]\nlisten = ssl:{self.http_port}:{files}\n"
+        return self.broker(ini, listen=[f"ssl:{self.port}:{files}"])
 
     def context(self, *certificate: Path) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.authority.file))
@@ -107,7 +113,16 @@ class UserCertificateTests(TlsCase):
         users = Authority(folder, "users")
         self.alice, self.strange = users.write("alice"), users.write("a:b")
         self.other = Authority(folder, "others").write("alice", file_name="other")
-        return self.serve(f"[tls]\ntls_users = {mode}\ntls_client_ca = {users.file}\n")
+        return self.serve(f"[tls]\ntls_users = {mode}\ntls_client_ca = {users.file}\n", has_http=True)
+
+    def http_status(self, *certificate: Path, password: str = "") -> int:
+        """Of a request for what waits."""
+        context = self.context(*certificate)
+        connection = HTTPSConnection("127.0.0.1", self.http_port, timeout=LIMIT_S, context=context)
+        self.addCleanup(connection.close)
+        headers = {"Authorization": basic(USER, password)} if password else {}
+        connection.request("GET", "/channels/sms", headers=headers)
+        return connection.getresponse().status
 
     def assert_no_tls(self, *certificate: Path) -> None:
         with self.assertRaises((ssl.SSLError, ConnectionError, EOFError)):
@@ -118,6 +133,8 @@ class UserCertificateTests(TlsCase):
         for request in (NOBODY, opening(), opening(authorization=basic(USER, "wrong"))):
             self.assertEqual(self.tls_client(request, *self.alice).status, 101)
         self.assertEqual(broker.log().count("alice connected from"), 3)
+        self.assertEqual(self.http_status(*self.alice), 200)
+        self.assertEqual(self.http_status(*self.strange, password=PASSWORD), 401)
         self.assertEqual(self.tls_client(opening(), *self.strange).status, 401)
         self.assert_no_tls()
         self.assert_no_tls(*self.other)
@@ -128,6 +145,8 @@ class UserCertificateTests(TlsCase):
         self.assertEqual(self.tls_client(opening()).status, 101)
         self.assertEqual(self.tls_client(opening(), *self.alice).status, 101)
         self.assertEqual(broker.log().count("alice connected"), 1)
+        self.assertEqual([self.http_status(*self.alice), self.http_status(password=PASSWORD)], [200, 200])
+        self.assertEqual([self.http_status(), self.http_status(*self.alice, password="wrong")], [401, 401])
         for request in (NOBODY, opening(authorization=basic(USER, "wrong"))):
             self.assertEqual(self.tls_client(request).status, 401)
         self.assertEqual(self.tls_client(NOBODY, *self.strange).status, 401)

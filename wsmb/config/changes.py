@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields, replace
 from wsmb.config.values import printable
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
-FIXED = ("listen", "database", "tls", "trusted_proxies", "proxy_protocol")
+FIXED = ("listen", "http_listen", "database", "tls", "trusted_proxies", "proxy_protocol")
 """The fields of Settings that stay as they are until a restart."""
 _NOT_SETTINGS = ("default_channel", "channels", "warnings")
 _TITLES = {
     "listen": "[server] listen",
+    "http_listen": "[http] listen",
     "database": "[database]",
     "htpasswd_files": "[credential] htpasswd",
     "htpasswd_lines": "[credential] data",
@@ -52,7 +53,7 @@ def compare(running: Settings, wanted: Settings, *, has_database: bool) -> Chang
     differing = [name for name in _fields(running, wanted) if name in FIXED]
     if not wanted.keeps_data and "database" in differing:
         differing.remove("database")  # it is not said which one it would be, and none is needed
-    kept = {name: getattr(running, name) for name in (*FIXED, "listen_place")}
+    kept = {name: getattr(running, name) for name in (*FIXED, "listen_place", "http_place")}
     settings = replace(wanted, **kept)
     needs_restart = [_with_place(name, wanted) for name in differing]
     if "database" in differing and not has_database:
@@ -88,7 +89,11 @@ def _keys(old: ChannelSettings, new: ChannelSettings) -> list[str]:
 
 
 def _with_place(name: str, wanted: Settings) -> str:
-    place = {"listen": wanted.listen_place, "database": wanted.database.place}.get(name)
+    place = {
+        "listen": wanted.listen_place,
+        "http_listen": wanted.http_place,
+        "database": wanted.database.place,
+    }.get(name)
     return f"{_TITLES[name]} ({place})" if place else _TITLES[name]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from wsmb.access import AccessRules
-from wsmb.config import options, options_of_guard, options_of_traffic
+from wsmb.config import options, options_of_guard, options_of_http, options_of_traffic
 from wsmb.config.access import choose_access
 from wsmb.config.database import choose_database
 from wsmb.config.given import Folders, Found, Gathered, Given, Rank, gather
@@ -96,6 +96,8 @@ def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
     return Settings(
         listen=_listen(server),
         listen_place=_listen_place(server),
+        http_listen=tuple(given.value for given in server.all(options_of_http.HTTP_LISTEN)),
+        http_place=", ".join(given.place for given in server.all(options_of_http.HTTP_LISTEN)),
         path=server.value(options.PATH),
         htpasswd_files=files,
         htpasswd_lines=lines,

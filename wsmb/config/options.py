@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wsmb.config import options_of_guard, options_of_traffic, values
+from wsmb.config import options_of_guard, options_of_http, options_of_traffic, values
 from wsmb.config.database_url import database_url
 from wsmb.config.option import Option
 
@@ -197,6 +197,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     *(DATABASE_URL, DRIVER, HOST, DATABASE_PORT, NAME, PREFIX, USERNAME, PASSWORD, LIMIT),
     *(HTPASSWD, SOURCE, DATA),
     *(ACCESS_FILE, GROUP, ALLOW, DENY, RECEIVERS),
+    *options_of_http.ALL,
     *options_of_traffic.LIMITS,
     *options_of_guard.ALL,
 )

@@ -175,6 +175,17 @@ def endpoint(text: str, warn: Warn) -> str:
     return text
 
 
+def local_endpoint(text: str, warn: Warn) -> str:
+    """The same, but tcp without an interface is for programs on this machine only."""
+    kind = endpoint(text, warn).partition(":")[0]
+    if kind not in _LOCAL or re.search(r"(?<!\\):interface=", text):
+        return text
+    return f"{text}:interface={_LOCAL[kind]}"
+
+
+_LOCAL = {"tcp": "127.0.0.1", "tcp6": r"\:\:1"}
+
+
 def network(text: str, warn: Warn) -> str:
     """Whose peers can be trusted: `unix`, an address or a network."""
     try:

@@ -1,0 +1,149 @@
+"""Tests for wsmb.http.metrics and wsmb.figures: what Prometheus is told."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support_http import KEPT, HttpWorld, rules
+from tests.support_protocol import client_frame
+from wsmb.figures import TIMES_S, Histogram
+from wsmb.http.metrics import Lag
+
+
+class MetricsTests(SynchronousTestCase):
+    def world(self, **settings: object) -> HttpWorld:
+        world = HttpWorld(**{"default_channel": KEPT, **settings})
+        self.addCleanup(world.close)
+        return world
+
+    def read(self, world: HttpWorld) -> dict[str, float]:
+        """Samples by name, with their labels' values."""
+        answer = world.ask("GET", "/metrics", user="ops")
+        self.assertEqual(answer.status, 200)
+        return {
+            " ".join((sample.name, *sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(answer.body.decode())
+            for sample in family.samples
+        }
+
+    def test_a_message_on_its_way(self) -> None:
+        world = self.world()
+        before = self.read(world)
+        receiver = world.receiver("sms", ack=True)
+        sender = world.greeted()
+        sender.receive(client_frame(b'{"command":"send-message","channel":"sms","data":[1,2]}'))
+        found = self.read(world)
+        self.assertEqual(found["wsmb_connections"], 2)
+        self.assertEqual(found["wsmb_connections_opened_total"], 2)
+        self.assertEqual(found["wsmb_channels"], 1)
+        self.assertEqual(found["wsmb_frames_received_total"] - before["wsmb_frames_received_total"], 2)
+        self.assertEqual(found["wsmb_outstanding_frames"], 1)
+        self.assertEqual(found["wsmb_deliveries_total proved"], 0)
+        frames_sent = found["wsmb_frames_sent_total"]
+        receiver.receive(client_frame(json.dumps({"command": "ack-message", "delivery": 1}).encode()))
+        receiver.lose()
+        sender.lose()
+        found = self.read(world)
+        self.assertEqual((found["wsmb_connections"], found["wsmb_connections_opened_total"]), (0, 2))
+        self.assertEqual(found["wsmb_frames_received_total"], 3)
+        self.assertEqual(found["wsmb_frames_sent_total"], frames_sent)
+        self.assertEqual((found["wsmb_outstanding_frames"], found["wsmb_deliveries_total proved"]), (0, 1))
+
+    def test_redelivered_and_dead(self) -> None:
+        world = self.world()
+        first = world.receiver("sms", ack=True)
+        world.ask("POST", "/channels/sms", 1)
+        first.lose()
+        world.settle()
+        second = world.receiver("sms", ack=True)
+        reject = {"command": "reject-message", "delivery": 1, "requeue": False}
+        second.receive(client_frame(json.dumps(reject).encode()))
+        world.settle()
+        found = self.read(world)
+        self.assertEqual(found["wsmb_items_redelivered_total"], 1)
+        self.assertEqual(found["wsmb_items_dead_total"], 1)
+        self.assertEqual(found["wsmb_deliveries_total failed"], 2)
+        self.assertEqual(world.broker.take_counts(), {"redelivered": 1, "dead": 1})
+        self.assertEqual(world.broker.take_counts(), {})
+        self.assertEqual(self.read(world)["wsmb_items_dead_total"], 1)
+
+    def test_what_waits_and_where_most_of_it_does(self) -> None:
+        world = self.world()
+        for number in range(103):
+            name = 'with "quotes"\\\n' if number == 102 else f"c{number}"
+            world.store.append(name, [b"1"] * (number + 1), lambda _: None)
+        world.settle()
+        found = self.read(world)
+        self.assertEqual(found["wsmb_waiting_items"], sum(range(104)))
+        self.assertEqual(found["wsmb_waiting_bytes"], world.store.stock.bytes)
+        self.assertEqual(found['wsmb_channel_waiting_items with "quotes"\\\n'], 103)
+        self.assertEqual(sum(name.startswith("wsmb_channel_waiting_items ") for name in found), 100)
+        self.assertNotIn("wsmb_channel_waiting_items c2", found)
+
+    def test_failures_by_kind(self) -> None:
+        world = self.world()
+        world.ask("POST", "/channels/sms", b"{")
+        world.ask("POST", "/channels/" + "x" * 101, 1)
+        world.ask("GET", "/channels/sms", user=None)
+        found = self.read(world)
+        self.assertEqual(found["wsmb_commands_refused_total 04"], 1)
+        self.assertEqual(found["wsmb_requests_refused_total 401"], 1)
+        self.assertEqual(world.factory.take_refusals(), "1 with 401")
+        self.assertEqual(self.read(world)["wsmb_requests_refused_total 401"], 1)
+        for status, count in (("400", 1), ("401", 1), ("413", 1)):
+            self.assertEqual(found[f"wsmb_http_answers_total {status}"], count)
+
+    def test_what_is_in_memory(self) -> None:
+        world = self.world()
+        client = world.client()
+        client.request("POST", "/channels/sms", "x" * 1000)
+        found = self.read(world)
+        self.assertGreater(found["wsmb_buffer_bytes intake"], 1000)
+        self.assertEqual(found["wsmb_buffer_bytes held"], 0)
+        self.assertEqual(self.read(world)["wsmb_buffer_bytes intake"], 0)
+
+    def test_the_process_and_the_version(self) -> None:
+        found = self.read(self.world())
+        self.assertGreater(found["process_resident_memory_bytes"], 1e6)
+        self.assertTrue(any(name.startswith("wsmb_info ") for name in found))
+
+    def test_only_for_who_may_administer(self) -> None:
+        world = self.world(access=rules("allow ops admin *", "allow qa * *"))
+        self.read(world)
+        refused = world.ask("GET", "/metrics")
+        self.assertEqual((refused.status, refused.json["error"]), (403, "Forbidden: qa may not admin"))
+        self.assertEqual(world.ask("GET", "/metrics", user=None).status, 401)
+
+
+class LagTests(SynchronousTestCase):
+    def test_how_late_it_is(self) -> None:
+        clock = Clock()
+        lag = Lag(clock)
+        clock.advance(0.1)
+        clock.advance(0.6)
+        clock.advance(0.1)
+        self.assertEqual(lag.histogram.counts[0], 2)
+        self.assertEqual(lag.histogram.counts[TIMES_S.index(0.5)], 1)
+        self.assertAlmostEqual(lag.histogram.sum, 0.5)
+        lag.stop()
+        self.assertEqual(clock.calls, [])
+
+
+class HistogramTests(SynchronousTestCase):
+    @hypothesis_settings(deadline=None)
+    @given(st.lists(st.floats(0, 100)))
+    def test_each_value_is_counted_at_the_first_bound_that_it_fits(self, values: list[float]) -> None:
+        histogram = Histogram((1.0, 10.0))
+        for value in values:
+            histogram.add(value)
+        within = [sum(value <= bound for value in values) for bound in (1.0, 10.0)]
+        self.assertEqual(histogram.counts[0], within[0])
+        self.assertEqual(sum(histogram.counts[:2]), within[1])
+        self.assertEqual(sum(histogram.counts), len(values))

@@ -1,0 +1,189 @@
+"""The broker's figures for Prometheus. They are gathered when they are asked for, from what is counted
+anyway: to have them costs messages nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from wsmb import __version__
+from wsmb.errors import Code
+from wsmb.factory import BrokerFactory
+from wsmb.figures import Histogram
+
+CONTENT_TYPE: str = CONTENT_TYPE_LATEST
+LAG_INTERVAL_S = 0.1
+MOST_CHANNELS = 100
+"""Of which it is told what waits: those on which most does."""
+
+
+class Lag:
+    """How late the reactor is: each message, answer and timer waits so long for its turn."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._timer: Any = None
+        self.histogram = Histogram()
+        self._wait()
+
+    def stop(self) -> None:
+        """Measure no more."""
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        self._due_s = self._reactor.seconds() + LAG_INTERVAL_S
+        self._timer = self._reactor.callLater(LAG_INTERVAL_S, self._look)
+
+    def _look(self) -> None:
+        self.histogram.add(max(self._reactor.seconds() - self._due_s, 0.0))
+        self._wait()
+
+
+class Metrics(Collector):
+    """All of them."""
+
+    def __init__(
+        self, factory: BrokerFactory, lag: Lag, http: Callable[[], tuple[int, int, int, Mapping[int, int]]]
+    ) -> None:
+        """`http` gives what the HTTP side has: connections, event streams, requests whose deliveries are
+        not all acknowledged, answers by status."""
+        self._factory = factory
+        self._broker = factory.broker
+        self._lag = lag
+        self._http = http
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        found: bytes = generate_latest(self._registry)
+        return found
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        yield InfoMetricFamily("wsmb", "The broker.", {"version": __version__})
+        yield from self._of_connections()
+        yield from self._of_messages()
+        yield from self._of_failures()
+        yield from self._of_store()
+        yield from self._of_http()
+        yield _histogram("wsmb_reactor_lag_seconds", "How late timers are called.", self._lag.histogram)
+
+    def _of_connections(self) -> Iterator[Metric]:
+        factory, frames_in, frames_out, queued_bytes = self._factory, 0, 0, 0
+        for connection in factory.connections:
+            frames_in += connection.frames_in
+            frames_out += connection.outbox.frames_out
+            queued_bytes += connection.outbox.queued_bytes
+        yield _gauge("wsmb_connections", "WebSockets that are open.", len(factory.connections))
+        yield _counter("wsmb_connections_opened", "WebSockets that were opened.", factory.opened_count)
+        yield _gauge("wsmb_handshakes", "TCP connections not let in yet.", factory.door.handshakes)
+        yield _gauge(
+            "wsmb_channels", "Channels that are received on, or not settled.", self._broker.channel_count
+        )
+        yield _counter(
+            "wsmb_frames_received", "Frames from WebSockets.", factory.frames_in_before + frames_in
+        )
+        yield _counter("wsmb_frames_sent", "Frames to WebSockets.", factory.frames_out_before + frames_out)
+        buffers = {
+            "intake": self._broker.intake.bytes,
+            "held": self._broker.held_bytes,
+            "outgoing": queued_bytes,
+        }
+        yield _labelled(GaugeMetricFamily, "wsmb_buffer_bytes", "What is in memory.", "buffer", buffers)
+
+    def _of_messages(self) -> Iterator[Metric]:
+        failed, proved = self._broker.settled
+        outcomes = {"proved": proved, "failed": failed}
+        yield _labelled(
+            CounterMetricFamily, "wsmb_deliveries", "Frames that were followed.", "outcome", outcomes
+        )
+        yield _gauge("wsmb_outstanding_frames", "Frames that are not proved yet.", self._factory.outstanding)
+        what = dict.fromkeys(("redelivered", "dead", "expired", "lost"), 0) | self._broker.counts
+        for name, count in what.items():
+            yield _counter(f"wsmb_items_{name}", f"Items that were {name}.", count)
+
+    def _of_failures(self) -> Iterator[Metric]:
+        # With those that may come: what has never been seen before has no rate.
+        refused = {code.number: 0 for code in Code if code is not Code.ACCEPTED} | self._broker.intake.refused
+        yield _labelled(
+            CounterMetricFamily, "wsmb_commands_refused", "By the codes of errors.", "code", refused
+        )
+        refused = dict.fromkeys(("401", "403", "429", "503"), 0) | self._factory.refusals
+        yield _labelled(
+            CounterMetricFamily, "wsmb_requests_refused", "By HTTP status or reason.", "reason", refused
+        )
+
+    def _of_store(self) -> Iterator[Metric]:
+        stock, figures = self._broker.store.stock, self._broker.store.figures
+        yield _gauge("wsmb_waiting_items", "Items in the store.", stock.items)
+        yield _gauge("wsmb_waiting_bytes", "Their size.", stock.bytes)
+        # A label for each channel there is would be as many as senders can make up names.
+        largest = {channel: count[0] for channel, count in stock.largest(MOST_CHANNELS)}
+        yield _labelled(
+            GaugeMetricFamily, "wsmb_channel_waiting_items", "Where most of them are.", "channel", largest
+        )
+        yield _counter("wsmb_store_items_added", "Items that were to be kept.", figures.added)
+        yield _counter(
+            "wsmb_store_items_removed", "Items that were to be forgotten, proved or not.", figures.removed
+        )
+        yield _gauge("wsmb_store_queue", "Operations that wait for the database.", figures.queued)
+        yield _histogram(
+            "wsmb_store_transaction_seconds", "Transactions, to their commit.", figures.transactions
+        )
+        yield _labelled(
+            CounterMetricFamily,
+            "wsmb_store_failures",
+            "Transactions that failed, each try.",
+            "kind",
+            figures.failures,
+        )
+
+    def _of_http(self) -> Iterator[Metric]:
+        connections, streams, rounds, answered = self._http()
+        yield _gauge("wsmb_http_connections", "TCP connections of the HTTP side.", connections)
+        yield _gauge("wsmb_http_event_streams", "Event streams.", streams)
+        yield _gauge("wsmb_http_unacknowledged", "Requests with deliveries to acknowledge.", rounds)
+        yield _labelled(CounterMetricFamily, "wsmb_http_answers", "By status.", "status", answered)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _labelled(
+    kind: Callable[..., Any], name: str, text: str, label: str, values: Mapping[Any, float]
+) -> Metric:
+    family: Any = kind(name, text, labels=[label])
+    for key, value in sorted(values.items()):
+        family.add_metric([str(key)], value)
+    metric: Metric = family
+    return metric
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    buckets = list(zip([*map(str, histogram.bounds), "+Inf"], _sums(histogram.counts), strict=True))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.sum)
+
+
+def _sums(counts: Iterable[int]) -> Iterator[int]:
+    total = 0
+    for count in counts:
+        total += count
+        yield total
