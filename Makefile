@@ -3,9 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql') setup.cfg pyproject.toml
+SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql' -o -name '*.json') setup.cfg pyproject.toml
 DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev \
-    nginx libnginx-mod-stream apache2-bin caddy nodejs node-ws node-typescript chromium php-cli
+    nginx libnginx-mod-stream apache2-bin caddy nodejs node-ws node-typescript chromium php-cli prometheus curl
 RUN_PORT ?= 8888
 # How many processes run the tests; each has database servers of its own.
 JOBS ?= 2
@@ -137,7 +137,7 @@ $(VENV)/bench: $(VENV)/ready
 # need it are skipped and say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
 debian:
 	@PATH="$$PATH:/usr/sbin"; is_there=yes; \
-	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy node tsc chromium php; do \
+	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy node tsc chromium php prometheus curl; do \
 	    command -v $$program >/dev/null || is_there=no; \
 	done; \
 	ls /usr/lib/postgresql/*/bin/initdb /usr/lib/nginx/modules/ngx_stream_module.so /usr/share/nodejs/ws \
