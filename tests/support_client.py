@@ -12,6 +12,7 @@ ACCEPTED = core.Answer("00", [{"time_stamp": "2026-11-22T21:00:00.000Z"}])
 REJECTED = core.Answer("01", [{"time_stamp": "2026-11-22T21:00:00.000Z"}])
 BROKEN = core.Loss("closed by the broker")
 REFUSED = core.Loss("refused: 401 Unauthorized", 401)
+UNTRUSTED = core.Loss("TLS: the certificate is for another host", is_untrusted=True)
 
 
 def delivery(channel: str, data: bytes) -> core.Delivery:

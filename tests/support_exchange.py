@@ -29,9 +29,12 @@ class HandClock:
 
     def __init__(self) -> None:
         self.now_s = 0.0
+        self.tick_s = 0.0
+        """By how much each look moves it."""
         self.timers: list[Timer] = []
 
     def time(self) -> float:
+        self.now_s += self.tick_s
         return self.now_s
 
     def later(self, seconds: float, call: Callable[[], None]) -> Timer:

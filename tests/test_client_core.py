@@ -77,10 +77,18 @@ class EventTests(SynchronousTestCase):
 class LossTests(SynchronousTestCase):
     def test_refusals(self) -> None:
         for status, is_refusal in (
+            (200, False),
+            (302, False),
+            (400, True),
             (401, True),
             (403, True),
             (404, True),
+            (405, True),
+            (408, False),
+            (425, False),
+            (426, True),
             (429, False),
+            (500, False),
             (503, False),
             (None, False),
         ):

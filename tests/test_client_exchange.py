@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -222,6 +223,12 @@ class SendTests(ExchangeCase):
         self.assertIsInstance(self.one("b"), ExpiredError)
         self.assertIsInstance(self.one("c"), ExpiredError)
 
+    def test_a_time_to_live_of_0_is_for_now(self) -> None:
+        connection = self.bench.open()
+        self.bench.clock.tick_s = 0.001
+        self.bench.send("a", ttl=0)
+        self.assertEqual([(sent["data"], sent["ttl"]) for sent in connection.sent], [(["a"], 0.0)])
+
     def test_what_nobody_waits_for_is_not_sent_again(self) -> None:
         connection = self.bench.open()
         forgotten = self.bench.send("a")
@@ -260,8 +267,14 @@ class SendTests(ExchangeCase):
         )
         for data, items in cases:
             self.assertEqual(items_of(data), items)
+        deep: list[object] = []
+        for _ in range(100_000):
+            deep = [deep]
+        for bad in ("\ud800", deep, *map(msgspec.Raw, (b"{", b"1,2", b'1],"x":[2', b'"\xff"', b""))):
+            with self.assertRaises(ValueError):
+                items_of(bad)
         with self.assertRaises(ValueError):
-            items_of("\ud800")
+            items_of([1, msgspec.Raw(b'2],"channel":"other","x":[3')])
 
 
 class EndTests(ExchangeCase):

@@ -39,6 +39,8 @@ class UrlTests(SynchronousTestCase):
             "ws://h/#x",
             "ws://h/a b",
             "ws://h/é",
+            "ws://h/?topic=sms",
+            "ws://h/?x=1&channel=",
             "ws://é/",
             "ws://[::1/",
             "ws://qa:s3/cret@h/",

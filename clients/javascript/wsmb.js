@@ -447,7 +447,11 @@ export class Client {
 
   constructor(url, options = {}) {
     const { user, password = "", maxPending = 1000, onstate, clock = CLOCK } = options
-    if (!/^wss?:$/.test(new URL(url).protocol)) throw new TypeError("the URL: ws://… or wss://…")
+    const { protocol, searchParams } = new URL(url)
+    if (!/^wss?:$/.test(protocol)) throw new TypeError("the URL: ws://… or wss://…")
+    if (searchParams.has("topic") || searchParams.has("channel")) {
+      throw new TypeError("the URL has topic= or channel= in it: to such a one the broker answers no command")
+    }
     if (!(maxPending >= 1 && maxPending <= MOST_PENDING)) throw new RangeError(`maxPending: 1 to ${MOST_PENDING}`)
     this.#WebSocket = options.WebSocket ?? globalThis.WebSocket
     if (this.#WebSocket === undefined) throw new TypeError("no WebSocket here: give one, such as the package ws")

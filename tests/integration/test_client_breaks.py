@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +34,17 @@ class Words(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
         self.told(record.getMessage())
+
+
+def _word_of_a_child(client: BlockingClient) -> str:
+    """What a client says in a process to which it does not belong. Closing it there is nothing."""
+    signal.alarm(10)
+    try:
+        client.send("sms", 1)
+    except RuntimeError as error:
+        client.close()
+        return str(error)
+    return "nothing"
 
 
 class BreaksTests(ReloadCase):
@@ -141,6 +154,48 @@ class BreaksTests(ReloadCase):
 
         with self.assertRaises(RuntimeError):
             asyncio.run(early())
+
+    def test_where_it_does_not_belong(self) -> None:
+        broker = self.broker(keep_data="false")
+        client = self.client_of(broker)
+
+        async def elsewhere() -> None:
+            with self.assertRaisesRegex(RuntimeError, "another event loop"):
+                await client.send("sms", 1)
+
+        async def here() -> None:
+            async with client:
+                await asyncio.to_thread(asyncio.run, elsewhere())
+
+        asyncio.run(here())
+        with BlockingClient(f"ws://127.0.0.1:{broker.port}/", user=USER, password=PASSWORD) as parent:
+            said = os.pipe()
+            child = os.fork()
+            if not child:
+                os.write(said[1], _word_of_a_child(parent).encode())
+                os._exit(0)
+            os.waitpid(child, 0)
+            os.close(said[1])
+            self.assertIn("before a fork", os.read(said[0], 1000).decode())
+            os.close(said[0])
+            self.assertTrue(parent.ping())
+
+    def test_left_and_received_again_at_once(self) -> None:
+        broker = self.broker(database="sqlite:///kept.sqlite3", keep_data="true")
+
+        async def one(client: Client) -> object:
+            async for delivery in client.receive("sms"):
+                await delivery.ack()
+                return delivery.data
+            return None
+
+        async def talk() -> None:
+            async with self.client_of(broker) as client:
+                for number in range(3):
+                    await client.send("sms", number)
+                    self.assertEqual(await one(client), [number])
+
+        asyncio.run(talk())
 
     def test_one_thread_closes_what_another_waits_for(self) -> None:
         broker = self.broker(database="sqlite:///kept.sqlite3", keep_data="true")

@@ -22,6 +22,8 @@ test("what cannot be right is said at once", () => {
   class WebSocket {}
   assert.throws(() => new Client("http://broker.example/", { WebSocket }), TypeError)
   assert.throws(() => new Client("nonsense", { WebSocket }), TypeError)
+  assert.throws(() => new Client("ws://broker.example/?topic=sms", { WebSocket }), /topic=/)
+  assert.throws(() => new Client("ws://broker.example/?x=1&channel=sms", { WebSocket }), /channel=/)
   assert.throws(() => new Client("ws://broker.example/", { WebSocket, user: "a:b" }), TypeError)
   for (const maxPending of [0, 10_001, Number.NaN]) {
     assert.throws(() => new Client("ws://broker.example/", { WebSocket, maxPending }), RangeError)

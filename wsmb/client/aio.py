@@ -16,7 +16,7 @@ from typing import Self
 from wsmb.client import core
 from wsmb.client.errors import ClientError, ClosedError, Late, UnreachableError
 from wsmb.client.exchange import ID_BYTES, Exchange, items_of
-from wsmb.client.inbox import Delivery, Inbox, settle
+from wsmb.client.inbox import Delivery, Inbox, left, settle, wake
 from wsmb.client.incoming import DEFAULT_PREFETCH
 from wsmb.client.link import CLOSE_TIMEOUT_S, Link
 from wsmb.client.outgoing import DEFAULT_PENDING
@@ -28,13 +28,9 @@ MOST_WAITING_BYTES = 4_194_304
 """Of frames that are not to be acknowledged, before no more are read."""
 
 NOT_CONNECTED = "it has not been connected, by `with` or by `connect`"
+OTHER_LOOP = "it was connected in another event loop"
 
 _log = logging.getLogger("wsmb.client")
-
-
-def _done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Client:
@@ -64,6 +60,7 @@ class Client:
         self._silence_s = silence
         self._backoff = core.Backoff(random_module.random)
         self._core: Exchange | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self._waiting: list[asyncio.Future[None]] = []
@@ -94,7 +91,7 @@ class Client:
         """What `async with` does at its beginning. A client connects once in its life."""
         if self._running is not None:
             raise RuntimeError("it has been connected before")
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         self._core = Exchange(
             clock=loop.time,
@@ -105,7 +102,7 @@ class Client:
             ended=partial(self._over, ready),
             max_pending=self._max_pending,
         )
-        self._exchange.when_ready(partial(_done, ready))
+        self._exchange.when_ready(partial(wake, ready))
         tls = self._tls
         if self._target.is_secure and tls is None:
             tls = ssl.create_default_context()
@@ -196,6 +193,7 @@ class Client:
         `prefetch`: how many may be open at a time. `timeout`: after so many seconds without one it ends.
         Raises RefusedError, or what `async with` raises. It leaves the channel when it is closed.
         """
+        await left(self._exchange.incoming, channel)
         inbox = Inbox(self._pace if not ack else None)
         subscription = inbox.subscription(channel, prefetch if ack else None)
         self._exchange.subscribe(subscription)
@@ -231,12 +229,14 @@ class Client:
         *,
         is_posted: bool = False,
     ) -> tuple[asyncio.Future[Receipt], Send]:
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        told = partial(self._settled, future, is_posted)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop and self._loop is not None:
+            raise RuntimeError(OTHER_LOOP)
+        future: asyncio.Future[Receipt] = loop.create_future()
         send = self._exchange.send(
             channel,
             items_of(data),
-            told,
+            partial(self._settled, future, is_posted),
             ttl=ttl,
             message_id=message_id,
             number_of_receiver=number_of_receiver,
@@ -259,7 +259,7 @@ class Client:
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
         for one in waiting:
-            _done(one)
+            wake(one)
 
     async def _something_settled(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -25,6 +25,8 @@ from wsmb.client.silence import DEFAULT_SILENCE_S
 
 Result = TypeVar("Result")
 
+FORKED = "it was connected before a fork, and stays with the parent: make one in each process"
+
 
 class BlockingDelivery(Arrived):
     """A frame that has come, to be acknowledged."""
@@ -109,6 +111,8 @@ class BlockingClient:
             if loop is None or thread is None or self._is_closed:
                 return
             self._is_closed = True
+            if not thread.is_alive():  # after a fork; the connection is the parent's
+                return
             ending = asyncio.run_coroutine_threadsafe(self._end(), loop)
         ending.result()
         loop.call_soon_threadsafe(loop.stop)
@@ -201,6 +205,9 @@ class BlockingClient:
             if self._loop is None or self._is_closed:
                 wanted.close()
                 raise RuntimeError(NOT_CONNECTED) if self._loop is None else ClosedError("closed")
+            if self._thread is not None and not self._thread.is_alive():
+                wanted.close()
+                raise RuntimeError(FORKED)
             future = asyncio.run_coroutine_threadsafe(wanted, self._loop)
         try:
             return future.result()

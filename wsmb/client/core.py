@@ -17,7 +17,7 @@ FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 LONGEST_WAIT_S = 300.0
 MAX_DIGITS = 19
-REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+PASSING_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Answer(msgspec.Struct, tag_field="command", tag="connect", frozen=True):
@@ -122,8 +122,15 @@ class Loss:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether trying again as the same user is of no use."""
-        return self.status in REFUSALS
+        """Whether the same request would be refused again: by all of 4xx that does not say otherwise."""
+        if self.status is None or self.status in PASSING_STATUSES:
+            return False
+        return HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a client that has not been connected yet need not try again."""
+        return self.is_refusal or self.is_untrusted
 
 
 class Connection(Protocol):

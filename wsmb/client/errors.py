@@ -24,7 +24,7 @@ class RefusedError(ClientError):
 
 
 class AdmissionError(ClientError):
-    """The broker does not let this user in. `status`: 401, 403 or 404. The client has ended."""
+    """The broker does not let this user in. `status`: 401, 403, or another of 4xx. The client has ended."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)

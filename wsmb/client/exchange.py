@@ -239,5 +239,9 @@ def items_of(data: object) -> bytes:
 
     Raises TypeError or ValueError for what is not to be had in JSON.
     """
-    text = msgspec.json.encode(data)
+    try:
+        # Looked at, since a msgspec.Raw goes in unseen: it could end the command and begin another.
+        text = commands.json_item(msgspec.json.encode(data))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     return text[1:-1] if isinstance(data, list | tuple) else text

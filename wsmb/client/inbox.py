@@ -10,10 +10,12 @@ from functools import partial
 from wsmb.client.core import Confirm
 from wsmb.client.errors import ClientError, ClosedError
 from wsmb.client.exchange import Exchange
-from wsmb.client.incoming import Arrival, Arrived, Subscription
+from wsmb.client.incoming import Arrival, Arrived, Incoming, Subscription
 
 FRAME_BYTES = 500
 """What a frame costs in memory beside its items."""
+LEAVING_TURNS = 3
+"""Of the event loop: Python begins to close what is left in the second."""
 
 
 class Delivery(Arrived):
@@ -52,6 +54,19 @@ def settle(done: asyncio.Future[bool], confirm: Confirm | None) -> None:
     """See Answered: `done` gets whether the broker has confirmed it."""
     if not done.done():
         done.set_result(confirm is not None and confirm.is_accepted)
+
+
+def wake(future: asyncio.Future[None]) -> None:
+    """What it waits for has happened, if it still waits."""
+    if not future.done():
+        future.set_result(None)
+
+
+async def left(incoming: Incoming, channel: str) -> None:
+    """Let Python close an iterator on `channel` that was left by `break`, and that nobody has any more."""
+    for _ in range(LEAVING_TURNS):
+        if incoming.receives(channel):
+            await asyncio.sleep(0)
 
 
 def _cost(arrival: Arrival) -> int:

@@ -136,6 +136,10 @@ class Incoming:
         if self._connection is not None:
             self._ask_for(subscription, self._connection)
 
+    def receives(self, channel: str) -> bool:
+        """Whether there is a subscription to it."""
+        return channel in self._subscriptions
+
     def unsubscribe(self, subscription: Subscription) -> None:
         """Receive no more. What has not been taken from it goes to others; what has can be acknowledged."""
         if not self._is_subscribed(subscription):

@@ -32,6 +32,9 @@ class Receipt:
 
 Outcome = Receipt | ClientError
 
+GRACE_S = 0.1
+"""How late a time to live may be found: one of 0 takes some time to be sent. The broker has the last word."""
+
 
 class Timer(Protocol):
     """Something that is to happen later."""
@@ -77,7 +80,7 @@ class Send:
         if self._expires_s is None:
             return self._payload
         left_s = self._expires_s - clock()
-        return b"" if left_s < 0 else b'%s,"ttl":%s}' % (self._payload[:-1], _encode(left_s))
+        return b"" if left_s < -GRACE_S else b'%s,"ttl":%s}' % (self._payload[:-1], _encode(max(left_s, 0.0)))
 
     def tell(self, outcome: Outcome) -> None:
         """This is what has become of it."""

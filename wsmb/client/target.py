@@ -14,6 +14,8 @@ DEFAULT_URL = "ws://127.0.0.1:8888/"
 _OPTIONS = ("--user", "--password-file FILE")
 _ARGUMENTS = ("user=", "password=")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_CHANNEL_KEYS = ("topic", "channel")
+"""In a query: the broker then takes all frames for messages and answers nothing. See wsmb.topic_query."""
 
 
 class TargetError(Exception):
@@ -135,6 +137,11 @@ def _parse(url: str, name: str) -> Target:
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if port == 0 or parts.fragment or not _is_plain(resource) or not _is_plain(parts.hostname):
         raise TargetError(f"{name} has a port 0, a fragment (#) or characters to be written as %XX")
+    for key in (pair.partition("=")[0] for pair in parts.query.split("&")):
+        if key in _CHANNEL_KEYS:
+            raise TargetError(
+                f"{name} has {key}= in it: leave that out, the channel is named apart from the URL"
+            )
     return Target(
         parts.scheme == "wss",
         parts.hostname,
