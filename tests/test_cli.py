@@ -75,6 +75,20 @@ class MainTests(SynchronousTestCase):
         os.close(writing)
         self.assertEqual((done.returncode, done.stderr), (1, b""))
 
+    def test_no_room_for_the_output(self) -> None:
+        with open("/dev/full", "w") as full:
+            for argv in (["completion", "bash"], ["init", "--directory", self.mktemp()]):
+                done = subprocess.run(
+                    [sys.executable, "-m", "wsmb.cli.main", *argv],
+                    env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+                    stdout=full,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    check=False,
+                )
+                said = f"wsmb {argv[0]}: standard output: No space left on device"
+                self.assertEqual((done.returncode, done.stderr.splitlines()[-1]), (1, said))
+
     def test_what_starts_fast_imports_no_twisted(self) -> None:
         program = (
             "import sys; from wsmb.cli.main import main;"

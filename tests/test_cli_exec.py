@@ -12,6 +12,7 @@ from tests.support_client import (
     BROKEN,
     REFUSED,
     REJECTED,
+    UNTRUSTED,
     RecordingConnection,
     RecordingConsole,
     confirm,
@@ -20,6 +21,7 @@ from tests.support_client import (
 )
 from wsmb.cli import receive
 from wsmb.cli.arguments import UsageError
+from wsmb.cli.asking import REASON_S
 from wsmb.cli.executing import CONFIRM_S, Executing
 from wsmb.cli.work import Work
 from wsmb.client.core import Refusal
@@ -94,7 +96,13 @@ def rejected(number: int, **terms: object) -> dict[str, Any]:
 
 class RunningTests(ExecutingCase):
     def test_asks_for_no_more_than_it_can_take(self) -> None:
-        asked = {"command": "receive-message", "channel": "sms", "ack": True, "prefetch": 3}
+        asked = {
+            "command": "receive-message",
+            "channel": "sms",
+            "ack": True,
+            "prefetch": 3,
+            "confirm": "receive",
+        }
         self.assert_said(asked)
         self.executing.lost(BROKEN)
         self.executing.opened(self.connection)
@@ -258,13 +266,15 @@ class EndTests(ExecutingCase):
     def test_refused_at_first(self) -> None:
         self.executing = self.make()
         self.executing.lost(REFUSED)
-        self.assertEqual(self.console.ends, [(1, "refused: 401 Unauthorized")])
+        self.executing.lost(UNTRUSTED)
+        self.assertEqual(self.console.ends, [(1, REFUSED.reason), (1, UNTRUSTED.reason)])
 
     def test_refused_later_finishes_what_runs(self) -> None:
         for event, text in ((REJECTED, "the broker has refused it (01)"), (Refusal("03", "no"), "no")):
             self.setUp()
             self.come(1, b"[1]")
             self.executing.received(event)
+            self.clock.advance(REASON_S)
             self.assertEqual(self.console.ends, [])
             self.commands.end(b"1")
             self.executing.received(confirm("last"))

@@ -13,12 +13,14 @@ from tests.support_client import (
     BROKEN,
     REFUSED,
     REJECTED,
+    UNTRUSTED,
     RecordingConnection,
     RecordingConsole,
     confirm,
     delivery,
     numbered,
 )
+from wsmb.cli.asking import REASON_S
 from wsmb.cli.output import Output, OutputInterrupted
 from wsmb.cli.ping import Pinging
 from wsmb.cli.receiving import CONFIRM_S, MOST_GIVEN_BACK, PROOF_S, Receiving
@@ -69,7 +71,25 @@ class ReceivingTests(ReceivingTestCase):
 
     def test_rejected(self) -> None:
         self.receive("a").received(REJECTED)
+        self.assertEqual(self.console.ends, [])
+        self.clock.advance(REASON_S)
         self.assertEqual(self.console.ends, [(1, "the broker has refused it (01)")])
+
+    def test_rejected_with_the_reason(self) -> None:
+        receiving = self.receive("a")
+        receiving.received(REJECTED)
+        receiving.received(confirm(self.connection.sent[0]["confirm"], "03", "Forbidden: a"))
+        self.assertEqual(self.console.ends, [(1, "the broker has refused it (03): Forbidden: a")])
+
+    def test_rejected_for_now(self) -> None:
+        receiving = self.receive("a")
+        receiving.received(REJECTED)
+        receiving.received(confirm(self.connection.sent[0]["confirm"], "06", "Unavailable: full"))
+        self.assertTrue(self.connection.aborted)
+        receiving.lost(BROKEN)
+        receiving.opened(RecordingConnection())
+        self.clock.advance(REASON_S)
+        self.assertEqual(self.console.ends, [])
 
     def test_interrupted(self) -> None:
         self.receive("a").interrupted()
@@ -91,11 +111,13 @@ class ReceivingTests(ReceivingTestCase):
     def test_refused_at_first(self) -> None:
         receiving = Receiving(["a"], self.write, self.console.say, self.console.finish, self.clock)
         receiving.lost(REFUSED)
-        self.assertEqual(self.console.ends, [(1, "refused: 401 Unauthorized")])
+        receiving.lost(UNTRUSTED)
+        self.assertEqual(self.console.ends, [(1, REFUSED.reason), (1, UNTRUSTED.reason)])
 
     def test_refused_later(self) -> None:
         receiving = self.receive("a")
         receiving.lost(REFUSED)
+        receiving.lost(UNTRUSTED)
         self.assertEqual(self.console.ends, [])
 
     def test_not_there_at_first(self) -> None:
@@ -159,10 +181,11 @@ class AcknowledgingTests(ReceivingTestCase):
     def test_asks_for_acknowledgements(self) -> None:
         self.acking()
         self.assertEqual(
-            self.said()[0], {"command": "receive-message", "channel": "a", "ack": True, "prefetch": 64}
+            self.said()[0],
+            {"command": "receive-message", "channel": "a", "ack": True, "prefetch": 64, "confirm": "receive"},
         )
         self.receive("a")
-        self.assertEqual(self.said(), [{"command": "receive-message", "channel": "a"}])
+        self.assertEqual(self.said(), [{"command": "receive-message", "channel": "a", "confirm": "receive"}])
 
     def test_acknowledged_once_written(self) -> None:
         receiving = self.acking()
@@ -241,7 +264,7 @@ class AcknowledgingTests(ReceivingTestCase):
 
     def test_any_other_refusal_is_the_end(self) -> None:
         self.acking().received(Refusal("03", "Forbidden: a"))
-        self.assertEqual(self.console.ends, [(1, "the broker has refused it: Forbidden: a")])
+        self.assertEqual(self.console.ends, [(1, "the broker has refused it (03): Forbidden: a")])
 
     def test_a_broker_that_stops_is_waited_for(self) -> None:
         self.acking().received(Refusal("06", "Unavailable: the broker stops"))
@@ -337,6 +360,16 @@ class PingingTests(SynchronousTestCase):
         self.pinging = Pinging(self.shown.append, self.console.finish, self.clock, 10.0)
         self.pinging.start()
         self.pinging.opened(self.connection)
+
+    def test_no_room_for_the_answer(self) -> None:
+        def show(_: str) -> None:
+            raise OSError(28, "No space left on device")
+
+        pinging = Pinging(show, self.console.finish, self.clock, 10.0)
+        pinging.opened(self.connection)
+        pinging.received(ACCEPTED)
+        pinging.received(ACCEPTED)
+        self.assertEqual(self.console.ends, [(1, "standard output: No space left on device")])
 
     def test_the_answer_is_the_one_after_the_greeting(self) -> None:
         self.assertEqual(self.connection.sent, [])

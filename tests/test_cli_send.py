@@ -12,6 +12,7 @@ from tests.support_client import (
     BROKEN,
     REFUSED,
     REJECTED,
+    UNTRUSTED,
     ReaderReactor,
     RecordingConnection,
     RecordingConsole,
@@ -200,6 +201,10 @@ class ConnectingTests(SendingTestCase):
         self.sending.opened(self.connection)
         self.answers(2)
         self.assertEqual(self.console.ends, [(0, "")])
+
+    def test_a_broker_that_cannot_be_trusted(self) -> None:
+        self.sending.lost(UNTRUSTED)
+        self.assertEqual(self.console.ends, [(1, UNTRUSTED.reason)])
 
     def test_refused_at_once(self) -> None:
         self.give(1)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from wsmb.cli.arguments import DONE, FAILED
+from wsmb.cli.asking import Asking
 from wsmb.cli.item_environment import item_environment
 from wsmb.cli.jobs import Job, Outcome
 from wsmb.cli.work import Work
-from wsmb.client.commands import ack_message, leave_channel, ping, receive_message, reject_message
-from wsmb.client.core import Answer, Confirm, Connection, Delivery, Event, Loss, Refusal
+from wsmb.client.commands import ack_message, leave_channel, ping, reject_message
+from wsmb.client.core import Confirm, Connection, Delivery, Event, Loss
 from wsmb.errors import Code
 
 CONFIRM_S = 5.0
@@ -66,6 +67,7 @@ class Executing:
         self._said: set[str] = set()
         self._end: tuple[int, str] | None = None
         self._is_ending = False
+        self._asking = Asking(channels, self._refused, self._came_too_late, clock)
 
     def start(self) -> None:
         """The reactor runs."""
@@ -78,8 +80,7 @@ class Executing:
             self._is_lost = False
             self._say("connected")
         if self._end is None:
-            for channel in self._channels:
-                connection.send(receive_message(channel, prefetch=self._prefetch))
+            self._asking.ask(connection, self._prefetch)
 
     def received(self, event: Event) -> None:
         """Items, the greeting, or what is said of acknowledgements."""
@@ -94,18 +95,15 @@ class Executing:
                 is_redelivered=event.is_redelivered,
             )
             self._go_on()
-        elif isinstance(event, Confirm):
+        elif not self._asking.heard(event) and isinstance(event, Confirm):
             self._confirmed(event)
-        elif isinstance(event, Refusal):
-            self._refused(event)
-        elif isinstance(event, Answer) and not event.is_accepted:
-            self._stop(FAILED, f"the broker has refused it ({event.response_code})")
 
     def lost(self, loss: Loss) -> None:
         """A connection has ended, or was not made: say so once. What runs goes on."""
         self._connection = None
+        self._asking.lost()
         self._work.lost(self._clock.seconds())
-        if loss.is_refusal and not self._was_open:
+        if loss.is_final and not self._was_open:
             self._finish(FAILED, loss.reason)
         elif self._is_ending:
             self._finish_now()
@@ -184,15 +182,8 @@ class Executing:
 
     # The end
 
-    def _refused(self, refusal: Refusal) -> None:
-        if refusal.response_code == Code.UNAVAILABLE.number:
-            # It stops, and will be there again: what it has not taken comes again.
-            if self._connection is not None:
-                self._connection.abort()
-        elif refusal.response_code != Code.UNKNOWN_DELIVERY.number:
-            self._stop(FAILED, f"the broker has refused it: {refusal.response_text}")
-        else:
-            self._came_too_late()
+    def _refused(self, line: str) -> None:
+        self._stop(FAILED, line)
 
     def _came_too_late(self) -> None:
         self._say_once(

@@ -5,6 +5,7 @@ Each file is imported only when it is wanted, and Twisted only by those that tal
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -15,6 +16,7 @@ from typing import Any
 from wsmb import __version__
 
 FAILED, USAGE = 1, 2
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 COMMANDS = {
     "init": "write a configuration that works, and say what to do next",
@@ -79,6 +81,12 @@ def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
             return status
         except BrokenPipeError:  # as with `wsmb import config.ini | head -1`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except OSError as error:
+            if sys.stdout is None or error.errno not in _FULL:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(f"wsmb {name}: standard output: {error.strerror}", file=sys.stderr)
             return FAILED
         except UsageError as error:
             print(f"wsmb {name}: {error}", file=sys.stderr)

@@ -82,11 +82,18 @@ class Pinging:
         if not event.is_accepted:
             self._finish(FAILED, f"the broker is not well ({event.response_code})")
         elif self._is_greeted:
-            self._show(event.time_stamp)
-            self._finish(DONE)
+            self._tell(event.time_stamp)
         elif self._connection is not None:
             self._is_greeted = True
             self._connection.send(PING)
+
+    def _tell(self, time_stamp: str) -> None:
+        try:
+            self._show(time_stamp)
+        except OSError as error:
+            self._finish(FAILED, f"standard output: {error.strerror or error}")
+        else:
+            self._finish(DONE)
 
     def lost(self, loss: Loss) -> None:
         """Not reached, or lost."""

@@ -7,19 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wsmb.cli.arguments import DONE, FAILED
+from wsmb.cli.asking import Asking
 from wsmb.cli.output import OutputInterrupted
-from wsmb.client.commands import ack_message, leave_channel, receive_message, reject_message
-from wsmb.client.core import (
-    Answer,
-    Confirm,
-    Connection,
-    Delivery,
-    Event,
-    Loss,
-    Refusal,
-    with_channel,
-)
-from wsmb.errors import Code
+from wsmb.client.commands import ack_message, leave_channel, reject_message
+from wsmb.client.core import Confirm, Connection, Delivery, Event, Loss, with_channel
 
 PROOF_S = 0.3
 CONFIRM_S = 5.0
@@ -64,6 +55,7 @@ class Receiving:
         self._came: deque[tuple[int, Delivery]] = deque()
         self._is_waiting = False
         self._is_over = False
+        self._asking = Asking(channels, self._refused, self._slow_down, clock)
 
     def start(self) -> None:
         """The reactor runs."""
@@ -75,11 +67,7 @@ class Receiving:
         if self._is_lost:
             self._is_lost = False
             self._say("connected")
-        self._ask()
-
-    def _ask(self) -> None:
-        for channel in self._channels:
-            self._send(receive_message(channel, prefetch=self._prefetch))
+        self._asking.ask(connection, self._prefetch)
 
     def received(self, event: Event) -> None:
         """Items, the greeting, or what is said of acknowledgements."""
@@ -90,19 +78,15 @@ class Receiving:
                 self._came.append((event.number, event))
                 if not self._is_waiting:
                     self._work()
-        elif isinstance(event, Confirm):
-            if event.confirm == _LAST:
-                self._finish(DONE)
-        elif isinstance(event, Refusal):
-            self._refused(event)
-        elif isinstance(event, Answer) and not event.is_accepted:
-            self._finish(FAILED, f"the broker has refused it ({event.response_code})")
+        elif not self._asking.heard(event) and isinstance(event, Confirm) and event.confirm == _LAST:
+            self._finish(DONE)
 
     def lost(self, loss: Loss) -> None:
         """A connection has ended, or was not made: say so once."""
         self._connection = None
+        self._asking.lost()
         self._came.clear()  # they come again, and their numbers would mean others then
-        if loss.is_refusal and not self._was_open:
+        if loss.is_final and not self._was_open:
             self._finish(FAILED, loss.reason)
         elif self._left == 0:
             self._finish(DONE)
@@ -198,25 +182,22 @@ class Receiving:
         self._send((ack_message if is_whole else reject_message)([number], _LAST))
         self._clock.callLater(CONFIRM_S, self._finish, DONE)
 
-    def _refused(self, refusal: Refusal) -> None:
-        if refusal.response_code == Code.UNAVAILABLE.number:
-            self._abort()  # it stops, and will be there again: what it has not taken comes again
-        elif refusal.response_code != Code.UNKNOWN_DELIVERY.number:
-            self._finish(FAILED, f"the broker has refused it: {refusal.response_text}")
-        elif self._left != 0:
-            self._slow_down()
+    def _refused(self, line: str) -> None:
+        self._finish(FAILED, line)
 
     def _slow_down(self) -> None:
         """An acknowledgement came too late: what it was for comes again."""
+        if self._left == 0:
+            return
         if not self._was_late:
             self._was_late = True
             self._say(
                 "what reads this output is so slow that the broker delivers items again before they are"
                 " acknowledged: a smaller --prefetch, or a longer ack_timeout in the broker, may help"
             )
-        if self._prefetch is not None and self._prefetch > 1:
+        if self._prefetch is not None and self._prefetch > 1 and self._connection is not None:
             self._prefetch //= 2
-            self._ask()
+            self._asking.ask(self._connection, self._prefetch)
 
     def _send(self, command: bytes) -> None:
         if self._connection is not None:

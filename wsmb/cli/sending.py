@@ -164,7 +164,7 @@ class Sending:
     def lost(self, loss: Loss) -> None:
         """A connection has ended, or was not made. Once something was sent, that is the end."""
         self._last_reason = loss.reason
-        if loss.is_refusal:
+        if loss.is_final:
             self._finish(FAILED, loss.reason)
         elif self._is_rejected and not self._receipts.has_confirms:
             self._rejected()
