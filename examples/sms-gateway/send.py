@@ -1,16 +1,13 @@
 """Send an SMS: python3 send.py RECEIVER MESSAGE. WSMB_URL, WSMB_USER and WSMB_PASSWORD say where to."""
 
-import json
-import subprocess
 import sys
-import uuid
+
+from wsmb.client import BlockingClient, ClientError, TargetError
 
 receiver, message = sys.argv[1:]
-item = json.dumps({"receiver": receiver, "message": message})
-# Under the same id it is not sent a second time, so that a command that has failed can be repeated.
-command = ["wsmb", "send", "sms", "--message-id", str(uuid.uuid4()), "--ttl", "3600", item]
-for _ in range(3):
-    status = subprocess.run(command, check=False).returncode
-    if status != 1:
-        break
-sys.exit(status)
+try:
+    with BlockingClient() as client:
+        # It goes on trying until the broker has it, once, for as long as the message is of use.
+        client.send("sms", {"receiver": receiver, "message": message}, ttl=3600)
+except (ClientError, TargetError) as error:
+    sys.exit(f"send.py: {error}")

@@ -1,4 +1,4 @@
-"""`wsmb` and `twistd` as programs in a folder, as pip would install them."""
+"""`wsmb`, `twistd` and a `python3` that has both, as programs in a folder, as in a virtual environment."""
 
 from __future__ import annotations
 
@@ -21,4 +21,7 @@ def installed(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str,
         file = folder / name
         file.write_text(f"#!{sys.executable}\n{program}")
         file.chmod(0o755)
+    python = folder / "python3"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
     return environment({"PATH": f"{folder}:{os.environ['PATH']}", **(extra or {})})
