@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import select
 import subprocess
+from itertools import chain
+from queue import Queue
+from threading import Thread
 from typing import Any, NamedTuple, Protocol
 
-from tests.integration.broker_process import PASSWORD, USER, BrokerProcess
+from tests.integration.broker_process import LIMIT_S, BrokerProcess
+from tests.integration.javascript_case import Site
 from tests.integration.php_like_client import PhpLikeClient, pretty, upgrade_request
 from tests.integration.raw_client import (
     BINARY,
@@ -20,8 +24,8 @@ from tests.integration.raw_client import (
     connect,
     opening,
 )
+from wsmb.client import BlockingClient
 
-SITE = "https://shop.example"
 GREETING = b'{"command":"connect","response_code":"00"'
 
 
@@ -180,34 +184,14 @@ def publish_binary(broker: BrokerProcess, channel: str, text: bytes, item: bytes
     return publish(broker, channel, text, item, opcode=BINARY)
 
 
-class InBrowser:
-    """What a page's WebSocket writes: no `Authorization`, but a subprotocol, and acknowledgements."""
+class Ours(Protocol):
+    """One of our own clients, which receives on a channel and does not tell since when."""
 
-    def __init__(self, broker: BrokerProcess, channel: str) -> None:
-        token = base64.urlsafe_b64encode(f"{USER}:{PASSWORD}".encode()).decode().rstrip("=")
-        headers = [f"Origin: {SITE}", f"Sec-WebSocket-Protocol: wsmb, basic.{token}"]
-        self.channel = channel
-        self.client = RawClient(connect(broker.port), opening(authorization="", headers=headers))
-        self.client.send_text(command("receive-message", channel, ack=True, confirm="in"))
-        answers = {self.client.read_json()["command"] for _ in range(2)}
-        if answers != {"connect", "confirm"}:
-            raise AssertionError(f"unexpected: {answers}")
-        self.delivered = 0
+    def has_heard(self) -> bool:
+        """Whether there is something that it has got."""
 
-    def send(self, item: object) -> Sent:
-        sent = sent_as_command(self.client.publish(self.channel, item, confirm=1))
-        if self.client.read_json()["response_code"] != "00":
-            raise AssertionError("not confirmed")
-        return sent
-
-    def hears(self, sent: Sent) -> bool:
-        self.delivered += 1
-        got = self.client.read_json()
-        self.client.send_text(command("ack-message", self.channel, delivery=self.delivered))
-        return bool(got == {**json.loads(sent.frame), "delivery": self.delivered})
-
-    def close(self) -> None:
-        self.client.close()
+    def next(self) -> list[Any]:
+        """The items that it has got next, as many as came together; or one."""
 
 
 class CommandLine:
@@ -216,5 +200,60 @@ class CommandLine:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
+    def has_heard(self) -> bool:
+        return bool(select.select([self._process.stdout], [], [], 0)[0])
+
+    def next(self) -> list[Any]:
+        return [json.loads(self._process.stdout.readline())]
+
     def hears(self, sent: Sent) -> bool:
-        return [json.loads(self._process.stdout.readline()) for _ in sent.items] == sent.items
+        return [*chain.from_iterable(self.next() for _ in sent.items)] == sent.items
+
+
+class InPython:
+    """wsmb.client in a program: sends with confirms, and acknowledges what it gets."""
+
+    def __init__(self, client: BlockingClient, channel: str) -> None:
+        self._client = client
+        self._channel = channel
+        self._came: Queue[list[Any]] = Queue()
+        Thread(target=self._receive, daemon=True).start()
+
+    def _receive(self) -> None:
+        for delivery in self._client.receive(self._channel):
+            self._came.put(delivery.data)
+            delivery.ack()
+
+    def has_heard(self) -> bool:
+        return not self._came.empty()
+
+    def next(self) -> list[Any]:
+        return self._came.get(timeout=LIMIT_S)
+
+    def hears(self, sent: Sent) -> bool:
+        return self.next() == sent.items
+
+    def send(self, item: object) -> None:
+        self._client.send(self._channel, item, timeout=LIMIT_S)
+
+
+class InPage:
+    """The JavaScript client in a page (tests/javascript/family_member.html), which sends what it is told."""
+
+    def __init__(self, site: Site, channel: str, client: BlockingClient) -> None:
+        self._site = site
+        self._channel = channel
+        self._client = client
+
+    def has_heard(self) -> bool:
+        return not self._site.inbox.empty()
+
+    def next(self) -> list[Any]:
+        came: list[Any] = self._site.report()
+        return came
+
+    def hears(self, sent: Sent) -> bool:
+        return self.next() == sent.items
+
+    def send(self, item: object) -> None:
+        self._client.send(f"orders of {self._channel}", item, timeout=LIMIT_S)

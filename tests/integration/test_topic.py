@@ -6,41 +6,65 @@ import json
 import select
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.integration import family
-from tests.integration.broker_process import LIMIT_S, BrokerProcess, poll
-from tests.integration.family import CallbackReader, CommandLine, Esp32, InBrowser, Member, PhpReceiver, Sent
+from tests.integration.broker_process import LIMIT_S, PASSWORD, USER, BrokerProcess, poll
+from tests.integration.family import (
+    CallbackReader,
+    CommandLine,
+    Esp32,
+    InPage,
+    InPython,
+    Member,
+    PhpReceiver,
+    Sent,
+)
+from tests.integration.javascript_case import JavascriptCase, Site
 from tests.integration.raw_client import RawClient, client_frame, connect, opening
 from tests.integration.test_cli import CommandCase
+from wsmb.client import BlockingClient
 
-SETTINGS = f"[server]\nallowed_origins = {family.SITE}\n[channel kept]\nkeep_data = true\n"
+KEPT = "[channel kept]\nkeep_data = true\n"
 
 
-class FamilyTests(CommandCase):
+class FamilyTests(CommandCase, JavascriptCase):
     """Eight kinds of clients at once on one channel."""
 
-    def ours(self, broker: BrokerProcess, channel: str) -> dict[str, Any]:
+    def ours(self, broker: BrokerProcess, site: Site, client: BlockingClient, channel: str) -> dict[str, Any]:
         """Our own clients, receiving on the channel."""
-        process = self.started(broker.port, "receive", channel)
+        ours: dict[str, family.Ours] = {
+            "wsmb receive": CommandLine(self.started(broker.port, "receive", channel)),
+            "Python": InPython(client, channel),
+            "a page": InPage(site, channel, client),
+        }
 
-        def has_printed() -> bool:
+        def all_have_heard() -> bool:
             family.publish(broker, channel, b"0", b"0")
-            return bool(select.select([process.stdout], [], [], 0.2)[0])
+            return all(one.has_heard() for one in ours.values())
 
-        poll(has_printed, "wsmb receive")  # which does not tell since when it receives
+        poll(all_have_heard, "our own clients")
         family.publish(broker, channel, b"1", b"1")
-        while process.stdout.readline() == "0\n":
-            pass
-        return {"wsmb receive": CommandLine(process), "a browser": InBrowser(broker, channel)}
+        for one in ours.values():
+            while one.next()[-1] == 0:
+                pass
+        return ours
 
     def test_each_gets_what_it_should(self) -> None:
-        broker = self.broker(SETTINGS)
+        site = self.site()
+        broker = self.broker(f"[server]\nallowed_origins = {site.origin}\n{KEPT}")
+        told = {"url": f"ws://127.0.0.1:{broker.port}/", "user": USER, "password": PASSWORD}
+        page = urlencode({**told, "channels": "sms,kept"})
+        self.browse(f"{site.origin}/tests/javascript/family_member.html?{page}")
+        client = BlockingClient(**told)
+        client.connect()
+        self.addCleanup(client.close)
         for channel in ("sms", "kept"):
-            self.each_gets_what_it_should(broker, channel)
+            self.each_gets_what_it_should(broker, self.ours(broker, site, client, channel), channel)
 
-    def each_gets_what_it_should(self, broker: BrokerProcess, channel: str) -> None:
+    def each_gets_what_it_should(self, broker: BrokerProcess, ours: dict[str, Any], channel: str) -> None:
         members = {
-            **self.ours(broker, channel),
+            **ours,
             "PHP": PhpReceiver(broker, channel),
             "WSClient": family.ws_client(broker, channel),
             "Java": family.java_client(broker, channel),
@@ -63,19 +87,28 @@ class FamilyTests(CommandCase):
             "PHP's sender": lambda: family.php_send(broker, channel, {"receiver": "0812", "message": "é/"}),
             "WSClient": lambda: members["WSClient"].send({"a": [1]}),
             "Java": lambda: members["Java"].send("from Java"),
-            "a browser": lambda: members["a browser"].send({"n": 1}),
-            "wsmb send": lambda: self.from_the_command_line(broker, channel),
+            "a page": lambda: self.overheard(broker, channel, {"n": 1}, members["a page"].send),
+            "Python": lambda: self.overheard(broker, channel, {"é": [1.5]}, members["Python"].send),
+            "wsmb send": lambda: self.overheard(
+                broker,
+                channel,
+                {"from": "a shell"},
+                lambda item: self.assert_sent(broker, channel, json.dumps(item)),
+            ),
             "a publisher": lambda: family.publish(broker, channel, b"on", b'"on"'),
             "one in PHP": lambda: family.publish_binary(broker, channel, b' {"a" : 1}\n', b'{"a" : 1}'),
             "ESP32": lambda: members["ESP32"].send('{"°C": 21.5}'.encode(), '{"°C": 21.5}'.encode()),
         }
 
-    def from_the_command_line(self, broker: BrokerProcess, channel: str) -> Sent:
+    def overheard(
+        self, broker: BrokerProcess, channel: str, item: object, send: Callable[[object], None]
+    ) -> Sent:
+        """Send it in a way that does not show the frame."""
         spy = family.ws_client(broker, channel)
-        self.assert_sent(broker, channel, '{"from": "a shell"}')
+        send(item)
         frame = spy.client.read_text()
         spy.close()
-        self.assertEqual(json.loads(frame)["data"], [{"from": "a shell"}])
+        self.assertEqual(json.loads(frame)["data"], [item])
         return family.sent_as_command(frame)
 
     def assert_heard(self, members: dict[str, Member], sent: Sent, but: str = "") -> None:
@@ -111,7 +144,7 @@ class CallerTests(CommandCase):
             self.assertEqual(receiver.read_items(2), [0, number])
 
     def test_what_is_kept_says_the_same_after_a_restart(self) -> None:
-        broker = self.broker(SETTINGS, database=f"sqlite:///{self.folder()}/data.sqlite")
+        broker = self.broker(KEPT, database=f"sqlite:///{self.folder()}/data.sqlite")
         family.publish(broker, "kept", b"on", b'"on"')
         family.publish(broker, "kept", '{"°C": 21.5}'.encode(), b"")
         sender = self.sender(broker)
