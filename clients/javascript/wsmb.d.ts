@@ -103,6 +103,7 @@ export class WsmbError extends Error {
 
 /** One broker. Connects when it is first used, and again whenever the connection is lost, until `close`. */
 export class Client {
+  /** `url`: ws://… or wss://…, without `topic=` or `channel=`, which are for clients that send no commands. */
   constructor(url: string, options?: ClientOptions)
 
   readonly state: "new" | StateChange["state"]
