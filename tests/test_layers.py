@@ -39,7 +39,7 @@ LAYERS = (
     {"settings"},
     {"access"},
     {"addresses", "cores", "errors", "fair_queue", "figures"},
-    {"frames", "lean", "log_bounds", "open_files", "stamps"},
+    {"frames", "lean", "log_bounds", "notify", "open_files", "stamps"},
 )
 PURE = {
     "errors",

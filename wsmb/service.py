@@ -28,6 +28,7 @@ from wsmb.errors import SettingError
 from wsmb.factory import BrokerFactory
 from wsmb.interfaces import MessageStore
 from wsmb.log_bounds import bound_log
+from wsmb.notify import ALIVE, READY, STOPPING, Notifier
 from wsmb.pulse import BEATS_PER_SECOND
 from wsmb.reload import Reload
 from wsmb.settings import Settings
@@ -129,6 +130,7 @@ class BrokerService(service.Service):
             for text in settings.http_listen
         ]
         self._http: HttpSide | None = None
+        self._notifier = Notifier(os.environ)
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
@@ -220,6 +222,9 @@ class BrokerService(service.Service):
         self._had_terminal = os.isatty(0)
         signal.signal(signal.SIGHUP, self._hang_up)
         _settle_memory()
+        self._reactor.callWhenRunning(self._notifier.tell, READY)
+        if self._notifier.interval_s:
+            self._repeat(lambda: self._notifier.tell(ALIVE), self._notifier.interval_s)
 
     def _tell_of_access(self) -> None:
         access = self._settings.access
@@ -286,6 +291,7 @@ class BrokerService(service.Service):
     def stopService(self) -> Generator[Any, Any, None]:
         """Take nothing new; commit what was taken, and what is unproved; then end the connections."""
         super().stopService()
+        self._notifier.tell(STOPPING)
         self._reload.stop()
         yield DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
         self._factory.stop_taking()

@@ -30,6 +30,7 @@ class BrokerCase(SynchronousTestCase):
         listen: Iterable[str] = (),
         extra_environment: Mapping[str, str] | None = None,
         under: Iterable[str] = (),
+        pass_fds: Iterable[int] = (),
     ) -> BrokerProcess:
         """A running broker."""
         broker = BrokerProcess(
@@ -40,6 +41,7 @@ class BrokerCase(SynchronousTestCase):
             listen=listen,
             extra_environment=extra_environment,
             under=under,
+            pass_fds=pass_fds,
         )
         self.addCleanup(broker.stop)
         broker.start()

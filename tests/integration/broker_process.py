@@ -113,12 +113,14 @@ class BrokerProcess:
         listen: Iterable[str] = (),
         extra_environment: Mapping[str, str] | None = None,
         under: Iterable[str] = (),
+        pass_fds: Iterable[int] = (),
     ) -> None:
-        """`under`: a command that starts it, such as `prlimit`."""
+        """`under`: a command that starts it, such as `prlimit`; `pass_fds`: open files that it gets."""
         self.folder = folder
         self.port = free_port()
         self._environment = environment(extra_environment)
         self._under = tuple(under)
+        self._pass_fds = tuple(pass_fds)
         self._process: subprocess.Popen[bytes] | None = None
         users = write_users(folder)
         config = folder / "wsmb.ini"
@@ -141,6 +143,7 @@ class BrokerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=self._pass_fds,
             )
         self._process = process
 
