@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find wsmb twisted -name '*.py' -o -name '*.sql' -o -name '*.json') setup.cfg pyproject.toml
 DEBIAN_FOR_TESTS := mariadb-server postgresql apache2-utils openssl gcc libc6-dev \
-    nginx libnginx-mod-stream apache2-bin caddy nodejs node-ws node-typescript chromium php-cli prometheus curl
+    nginx libnginx-mod-stream apache2-bin caddy nodejs node-ws node-typescript chromium php-cli prometheus curl systemd
 RUN_PORT ?= 8888
 # How many processes run the tests; each has database servers of its own.
 JOBS ?= 2
@@ -17,6 +17,8 @@ BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 # For `make bench-abuse`: which of reconnect, hostile, guess, removed and corpus; all of them take seven minutes.
 CASE ?=
 
+DEB_REVISION ?= 1
+
 # For `make fuzz`: how many requests, frames and commands in each of its two rounds, and the seed that repeats an earlier run.
 MUTATIONS ?= 6000
 
@@ -27,7 +29,8 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting bench-client chaos-clients wheels clean
+.PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting bench-client chaos-clients wheels \
+    dist deb deb-test clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -118,6 +121,29 @@ wheels: $(VENV)/bin/python
 	$(BIN)/python packaging/client/stage.py build/wsmb-client
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist . ./build/wsmb-client
 
+# sdist and wheel, the wheel installed by itself and a broker run from it.
+dist: $(VENV)/ready
+	rm -rf dist/wsmb-* build/dist-venv
+	$(BIN)/python -m build --outdir dist . >/dev/null
+	$(BIN)/python -m twine check --strict dist/wsmb-*
+	$(PYTHON) -m venv build/dist-venv
+	build/dist-venv/bin/pip install --quiet --disable-pip-version-check dist/wsmb-*.whl
+	packaging/try-installed build/dist-venv
+
+# For the version of Debian, and of Python, that it is made on. DEB_REVISION: what follows the version, for an upgrade.
+deb: dist
+	packaging/debian/build $(CURDIR)/$(BIN)/python dist/wsmb-*.whl $(DEB_REVISION) dist
+
+# In a scratch root with a systemd of its own, as root; some minutes at first, for the root is fetched from Debian's mirror.
+deb-test: build/scratch-root
+	$(MAKE) deb DEB_REVISION=1
+	packaging/debian/build $(CURDIR)/$(BIN)/python dist/wsmb-*.whl 2 build
+	$(PYTHON) packaging/debian/scratch/try.py $< dist/wsmb_*-1_*.deb build/wsmb_*-2_*.deb
+
+build/scratch-root:
+	command -v debootstrap >/dev/null || apt-get install -y debootstrap
+	packaging/debian/scratch/root $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
 
@@ -137,7 +163,7 @@ $(VENV)/bench: $(VENV)/ready
 # need it are skipped and say so; with WSMB_TEST_NO_SKIP=1, as in CI, they fail instead.
 debian:
 	@PATH="$$PATH:/usr/sbin"; is_there=yes; \
-	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy node tsc chromium php prometheus curl; do \
+	for program in mariadbd htpasswd openssl gcc nginx apache2 caddy node tsc chromium php prometheus curl systemd-analyze; do \
 	    command -v $$program >/dev/null || is_there=no; \
 	done; \
 	ls /usr/lib/postgresql/*/bin/initdb /usr/lib/nginx/modules/ngx_stream_module.so /usr/share/nodejs/ws \
@@ -154,4 +180,4 @@ debian:
 	else echo "For all tests, as root: apt-get install --no-install-recommends $(DEBIAN_FOR_TESTS)"; fi
 
 clean:
-	rm -rf $(VENV) build run *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist run *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache

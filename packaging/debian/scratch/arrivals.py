@@ -1,4 +1,4 @@
-"""Clients that come one after another, 50 a second, until standard input ends; then what became of them, as JSON.
+"""Clients that come, 50 a second, until standard input ends; then what became of them, as JSON.
 
 `python3 arrivals.py USER:PASSWORD`: they come to 127.0.0.1:8888, open a WebSocket, and go.
 """
@@ -21,7 +21,8 @@ def request(credentials: str) -> bytes:
     basic = base64.b64encode(credentials.encode()).decode()
     return (
         "GET / HTTP/1.1\r\nHost: 127.0.0.1:8888\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAuthorization: Basic {basic}\r\n\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Authorization: Basic {basic}\r\n\r\n"
     ).encode()
 
 
