@@ -136,6 +136,7 @@ deb: dist
 
 # In a scratch root with a systemd of its own, as root; some minutes at first, for the root is fetched from Debian's mirror.
 deb-test: build/scratch-root
+	rm -f dist/wsmb_*.deb build/wsmb_*.deb
 	$(MAKE) deb DEB_REVISION=1
 	packaging/debian/build $(CURDIR)/$(BIN)/python dist/wsmb-*.whl 2 build
 	$(PYTHON) packaging/debian/scratch/try.py $< dist/wsmb_*-1_*.deb build/wsmb_*-2_*.deb

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import need
 from tests.support_config import ConfigCase
 from wsmb.config.options import OPTIONS
+from wsmb.settings import DatabaseSettings
 
 CHECKOUT = Path(__file__).parent.parent
 PACKAGING = CHECKOUT / "packaging"
@@ -58,10 +59,12 @@ class ConfigurationTests(ConfigCase):
     def test_the_package_keeps_all_in_its_places(self) -> None:
         example = (CHECKOUT / "wsmb.ini.example").read_text()
         text = _run(sys.executable, str(PACKAGING / "debian" / "configuration.py"), text=example)
-        self.assertIn("\nhtpasswd = /etc/wsmb/htpasswd\n", text)
-        settings = self.load_bare(text.replace("/etc/wsmb/htpasswd", ".htpasswd"))
+        for place, here in (("/etc/wsmb/htpasswd", ".htpasswd"), ("/var/lib/wsmb", self.etc)):
+            self.assertEqual(text.count(place), 1)
+            text = text.replace(place, here)
+        settings = self.load_bare(text)
         self.assertEqual(settings.listen, ("systemd:domain=INET:index=0",))
-        self.assertEqual(settings.database.name, "/var/lib/wsmb/wsmb.sqlite3")
+        self.assertEqual(settings.database, DatabaseSettings("sqlite", f"{self.etc}/wsmb.sqlite3"))
 
     def test_an_example_that_has_another_line_is_noticed(self) -> None:
         script = str(PACKAGING / "debian" / "configuration.py")
