@@ -52,7 +52,7 @@ class WheelTests(BrokerCase):
             timeout=LIMIT_S,
             check=False,
         )
-        self.assertEqual(printed.stderr, "")
+        self.assertEqual(printed.stderr, "", printed.stderr)
         came, absent = json.loads(printed.stdout)
         self.assertEqual((came, absent), (["a", "b"], ["twisted", "autobahn", "wsmb.broker"]))
 
