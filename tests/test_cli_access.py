@@ -73,6 +73,12 @@ class ExplainTests(SynchronousTestCase):
         status, lines = self.explain("shop", "receive", "$events")
         self.assertEqual((status, "begin with $" in lines[0]), (1, True))
 
+    def test_nobody_sends_on_a_reserved_name(self) -> None:
+        expected = (1, ["denied: on names that begin with $ only the broker sends"])
+        self.assertEqual(self.explain("admin", "send", "$events"), expected)
+        self.ini.write_text("[server]\n")
+        self.assertEqual(self.explain("admin", "send", "$events"), expected)
+
     def test_no_list(self) -> None:
         self.ini.write_text("[server]\n")
         status, lines = self.explain("a", "send", "b")

@@ -89,7 +89,8 @@ class DefaultTests(ConfigCase):
                 option.default_value()
 
     def test_every_section_has_keys_and_every_variable_is_there_once(self):
-        sections = ("server", "database", "credential", "access", "http", "limits", "proxy", "tls")
+        names = "server database credential access http limits proxy tls events log"
+        sections = tuple(names.split())
         self.assertEqual(SECTIONS, sections)
         variables = [option.environment for option in OPTIONS if option.environment]
         self.assertEqual(len(variables), len(set(variables)))

@@ -48,6 +48,14 @@ max_waiting_bytes_per_channel = 7
 [proxy]
 trusted_proxies[] = 10.0.0.0/8
 proxy_protocol = true
+[events]
+no_receiver_seconds = 5
+waiting_items = 6
+receiver_events = true
+webhook = https://hooks.example/
+webhook_secret = whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz
+[log]
+format = json
 """
 
 

@@ -137,7 +137,8 @@ class NameTests(ConfigCase):
         ):
             with self.subTest(ini=ini):
                 self.assertEqual(self.refusal(ini), expected)
-        known = "known are server, database, credential, access, http, limits, proxy, tls, channel NAME"
+        sections = "server, database, credential, access, http, limits, proxy, tls, events, log"
+        known = f"known are {sections}, channel NAME"
         self.assertIn(known, self.refusal("[\u2028]"))
 
 

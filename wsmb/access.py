@@ -19,7 +19,8 @@ ACTIONS: tuple[Action, ...] = (SEND, RECEIVE, ADMIN)
 WHOLE_BROKER = ""
 """In the place of a channel: fits `*` only."""
 RESERVED = "$"
-"""What the name of a channel begins with that is for rules only which begin so, too."""
+"""What the name of a channel begins with on which only the broker sends, and that is for rules only which
+begin so, too."""
 
 MOST_DECISIONS = 10_000
 MOST_USERS = 1_000
@@ -206,6 +207,8 @@ class _UserRules:
 
     def decide(self, action: Action, channel: str) -> Decision:
         is_reserved = channel.startswith(RESERVED)
+        if is_reserved and action == SEND:
+            return _DENIED  # whatever the list says: the broker alone
         for pieces, is_of_reserved, decision in self._patterns[action]:
             if is_of_reserved is is_reserved and _fits(pieces, channel):
                 return decision

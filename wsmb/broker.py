@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from wsmb import replies, wire
-from wsmb.access import AccessList, AccessRules, Refusals
+from wsmb.access import RESERVED, AccessList, AccessRules, Refusals
 from wsmb.backlog import keep
 from wsmb.channels import Channel, cost_bytes
 from wsmb.deliveries import Done, Ledger, Message
@@ -19,6 +19,7 @@ from wsmb.interfaces import MessageStore, Peer
 from wsmb.message_ids import MessageIds
 from wsmb.pulse import Pulse
 from wsmb.receiver import Receiver
+from wsmb.reserved import make_channel, refuse
 from wsmb.settings import KeepData, Settings
 from wsmb.surroundings import Later, Surroundings
 from wsmb.texts import text_message
@@ -46,11 +47,13 @@ class Broker:
         self._settings = settings
         self._store = store
         self._around = Surroundings(
-            store, later, time_stamp, settings.max_buffer_bytes, bury=self._bury, idle=self._forget
+            store, later, time_stamp, settings.max_buffer_bytes, bury=self.put, idle=self._forget
         )
         self._counts_taken: Counter[str] = Counter()
         self._channels: dict[str, Channel] = {}
         self._later = later
+        self.moved: Callable[[str, int], None] | None = None
+        """Told the name of a channel on which so many more receive, or less, passing ones aside."""
         self._use_limits(settings)
         self.is_stopping = False
         """Whether nothing new is to be taken any more."""
@@ -75,6 +78,16 @@ class Broker:
     def pulse(self) -> Pulse:
         """The time, as the broker knows it."""
         return self._around.pulse
+
+    @property
+    def time_stamp(self) -> Callable[[], str]:
+        """Gives the time as it stands in replies."""
+        return self._around.time_stamp
+
+    def receivers(self, name: str) -> int:
+        """How many receive on the channel `name`, passing ones aside."""
+        channel = self._channels.get(name)
+        return 0 if channel is None else channel.staying
 
     @property
     def channel_count(self) -> int:
@@ -201,26 +214,40 @@ class Broker:
         """
         channel = self._channels.get(name)
         if channel is None:
-            channel = self._channels[name] = Channel(name, self._settings.channel(name), self._around)
+            channel = self._channels[name] = make_channel(name, self._settings.channel(name), self._around)
+        before = channel.staying
         channel.join(receiver, prefetch, is_passing=is_passing)
+        self._note_move(channel, before)
 
     def stays(self, name: str, peer: Peer) -> None:
         """`peer`, which receives on the channel `name`, has come to receive."""
-        self._channels[name].stays(peer)
+        channel = self._channels[name]
+        before = channel.staying
+        channel.stays(peer)
+        self._note_move(channel, before)
+
+    def _note_move(self, channel: Channel, before: int) -> None:
+        if self.moved is not None and channel.staying != before:
+            self.moved(channel.name, channel.staying - before)
 
     def leave(self, name: str, peer: Peer) -> None:
         """`peer` receives no more on the channel `name`, if it did."""
         channel = self._channels.get(name)
         if channel is not None:
-            channel.leave(peer)
+            self._leave(channel, peer)
             self._forget(name)
+
+    def _leave(self, channel: Channel, peer: Peer) -> None:
+        before = channel.staying
+        channel.leave(peer)
+        self._note_move(channel, before)
 
     def end(self, receiver: Receiver, names: Iterable[str]) -> None:
         """The connection has ended, which received on the channels `names`: others get what it has not
         proved."""
         try:
             for name in names:
-                self._channels[name].leave(receiver.peer)
+                self._leave(self._channels[name], receiver.peer)
         finally:
             receiver.ended()
         for name in names:
@@ -253,6 +280,8 @@ class Broker:
         if channel is not None:
             limit = channel.default_limit if limit is None else limit
             return channel.send(payload, data, limit, sender, ledger, ttl_s, key)
+        if name.startswith(RESERVED):
+            refuse(name)
         settings = self._settings.channel(name)
         if settings.keep_data is KeepData.NEVER:
             return 0
@@ -270,6 +299,8 @@ class Broker:
         if channel is not None:
             channel.send_text(text, channel.default_text_limit if limit is None else limit, sender, ledger)
             return
+        if name.startswith(RESERVED):
+            refuse(name)
         settings = self._settings.channel(name)
         message = text_message(name, text, 0, sender, self.limits.max_json_depth)
         message.expires_at = settings.expires_at(None, self.pulse.unix_time_s)
@@ -278,9 +309,10 @@ class Broker:
         else:
             keep(self._around, name, message, ledger.begin(cost_bytes(message.payload)), settings)
 
-    def _bury(self, name: str, letters: Sequence[bytes], done: Done) -> None:
+    def put(self, name: str, items: Sequence[bytes], done: Done) -> None:
+        """Items (JSON texts) that come from no sender, such as dead letters, on the channel `name`."""
         channel = self._channels.get(name)
-        message = Message(replies.waiting(name, letters), letters, 0, None)
+        message = Message(replies.waiting(name, items), items, 0, None)
         if channel is not None:
             channel.put(message, done)
         elif self._settings.channel(name).keep_data is not KeepData.NEVER:

@@ -67,6 +67,11 @@ class Channel:
         """Whether nothing waits in the store that one of the present receivers may have."""
         return not self._keeps or self._backlog.is_clear
 
+    @property
+    def staying(self) -> int:
+        """How many receive here, passing ones aside."""
+        return len(self._receivers) - len(self._receivers.passing)
+
     def use_settings(self, settings: ChannelSettings) -> None:
         """From now on these count, for what is here already as well.
 

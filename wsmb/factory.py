@@ -128,6 +128,7 @@ class BrokerFactory(WebSocketServerFactory):
 
     def opened(self, connection: BrokerProtocol) -> None:
         """A user has come in."""
+        connection.opened_s = self.reactor.seconds()
         self.connections.add(connection)
         self.opened_count += 1
         _log.info("{user} connected from {peer}", user=connection.user, peer=connection.peer)
@@ -144,11 +145,12 @@ class BrokerFactory(WebSocketServerFactory):
         self.frames_in_before += session.frames_in
         self.frames_out_before += connection.outbox.frames_out
         _log.info(
-            "{user} at {peer} left ({code}): {frames_in} frames in, {refused} refused, {frames_out} out, "
-            "{unproved} of them unproved",
+            "{user} at {peer} left ({code}) after {seconds} s: {frames_in} frames in, {refused} refused, "
+            "{frames_out} out, {unproved} of them unproved",
             user=connection.user,
             peer=connection.peer,
             code=code,
+            seconds=round(self.reactor.seconds() - connection.opened_s, 3),
             frames_in=session.frames_in,
             refused=session.answers.refused,
             frames_out=connection.outbox.frames_out,

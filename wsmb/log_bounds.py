@@ -22,6 +22,9 @@ from twisted.logger import (
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
+from wsmb.log_json import json_line_of
+from wsmb.settings import LogFormat
+
 MOST_LINES = 300
 """Of one kind in a minute; a restart with a few hundred clients is still told line by line."""
 MOST_FAILURES = 10
@@ -88,7 +91,9 @@ def _most(kind: Kind) -> int:
     return MOST_FAILURES if kind[0] == _FAILURES else MOST_LINES
 
 
-def bound_log(application: Any, twistd_options: Mapping[str, Any] | None) -> None:
+def bound_log(
+    application: Any, twistd_options: Mapping[str, Any] | None, log_format: LogFormat = LogFormat.TEXT
+) -> None:
     """Let `application` log within bounds, to where twistd's options say; not to syslog.
 
     It counts only before twistd begins to log, that is while it makes the services. A `--logger` goes
@@ -100,18 +105,19 @@ def bound_log(application: Any, twistd_options: Mapping[str, Any] | None) -> Non
     to_file = twistd_options.get("logfile") or ("twistd.log" if is_daemon else "-")
     if to_file == "-" and is_daemon:
         return  # twistd says what is wrong with that
-    observer = LimitedObserver(_observer(to_file), time.monotonic)
+    observer = LimitedObserver(_observer(to_file, log_format), time.monotonic)
     application.setComponent(ILogObserver, observer)
 
 
-def _observer(to_file: str) -> Callable[[LogEvent], None]:
-    """As twistd makes it, but for the number of files."""
+def _observer(to_file: str, log_format: LogFormat) -> Callable[[LogEvent], None]:
+    """As twistd makes it, but for the number of files, and the form of a line."""
+    write = json_line_of if log_format is LogFormat.JSON else line_of
     if to_file == "-":
-        return FileLogObserver(sys.stdout, line_of)
+        return FileLogObserver(sys.stdout, write)
     file = cast(Any, LogFile).fromFullPath(to_file, rotateLength=ROTATE_BYTES, maxRotatedFiles=MOST_FILES)
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda *_: _rotate(file))
-    return FileLogObserver(file, line_of)
+    return FileLogObserver(file, write)
 
 
 def line_of(event: LogEvent) -> str | None:

@@ -32,6 +32,7 @@ class BrokerProtocol(ReadingProtocol):
     session: Session | TopicSession | None = None
     _greeting_call: Any = None
     closeHandshakeTimeoutCall: Any = None
+    opened_s = 0.0
     # For the factory's sweep:
     quiet_since_s = 0.0
     is_pinged = False

@@ -25,6 +25,7 @@ from wsmb.auth import LOOK_INTERVAL_S, Authenticator
 from wsmb.broker import Broker
 from wsmb.config import SettingsSource
 from wsmb.errors import SettingError
+from wsmb.events import LOOK_S, Events
 from wsmb.factory import BrokerFactory
 from wsmb.interfaces import MessageStore
 from wsmb.log_bounds import bound_log
@@ -34,6 +35,7 @@ from wsmb.reload import Reload
 from wsmb.settings import Settings
 from wsmb.store import open_store
 from wsmb.user_files import UserFiles
+from wsmb.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from wsmb.http.side import HttpSide
@@ -42,7 +44,8 @@ SWEEP_S = 1.0
 TICK_S = 1.0 / BEATS_PER_SECOND
 REPORT_S = 60.0
 CERTIFICATES_S = 2.0
-STOP_GRACE_S, HTTP_GRACE_S = 2.0, 1.0
+STOP_GRACE_S = WEBHOOK_GRACE_S = 2.0
+HTTP_GRACE_S = 1.0
 PROOF_S, PROOF_INTERVAL_S = 0.5, 0.02
 
 _log = Logger()
@@ -137,7 +140,7 @@ class BrokerService(service.Service):
     def setServiceParent(self, parent: Any) -> None:
         """Belong to twistd's application, which begins to log only after this."""
         super().setServiceParent(parent)
-        bound_log(parent, self.twistd_options)
+        bound_log(parent, self.twistd_options, self._settings.log_format)
 
     def privilegedStartService(self) -> None:
         """Open all that may fail, while ports below 1024 can be bound and failure can be reported."""
@@ -164,6 +167,8 @@ class BrokerService(service.Service):
         time_stamp = TimeStamp()
         self._broker = Broker(settings, self._store, self._reactor.callLater, time_stamp)
         self._broker.tick(time.time())
+        self._webhooks = Webhooks(settings.webhooks, self._reactor)
+        self._events = Events(self._broker, settings, self._webhooks.tell, boot=os.urandom(4).hex())
         self._factory = BrokerFactory(settings, self._broker, self._users, self._reactor, time_stamp)
         self._allow_files()
         self._users.withdrawn = self._withdraw
@@ -203,6 +208,7 @@ class BrokerService(service.Service):
         self._repeat(self._reload.look, LOOK_INTERVAL_S)
         self._repeat(self._report, REPORT_S)
         self._repeat(self._tick, TICK_S)
+        self._repeat(lambda: self._events.look(time.monotonic()), LOOK_S)
         if self._http is not None:
             self._repeat(self._http.sweep, SWEEP_S)
         for _, endpoint in (*self._endpoints, *self._http_endpoints):
@@ -249,6 +255,8 @@ class BrokerService(service.Service):
         had_access, self._settings = self._settings.access, settings
         self._broker.use_settings(settings)
         self._factory.use_settings(settings)
+        self._events.use_settings(settings)
+        self._webhooks.use_settings(settings.webhooks)
         if settings.access != had_access:
             self._tell_of_access()
 
@@ -278,6 +286,10 @@ class BrokerService(service.Service):
         refused = self._store.stock.take_report()
         if refused:
             _log.warn("{refused}", refused=refused)
+        lost = self._events.take_lost()
+        if lost:
+            _log.warn("{count} events could not be kept on $events, or told", count=lost)
+        self._webhooks.report()
 
     def _repeat(self, call: Callable[[], None], interval_s: float) -> None:
         loop = LoopingCall(call)
@@ -305,6 +317,7 @@ class BrokerService(service.Service):
         if self._http is not None:
             yield self._http.end_all(HTTP_GRACE_S)
         yield self._factory.end_all(self._settings.drain_seconds, STOP_GRACE_S)
+        yield self._webhooks.stop(WEBHOOK_GRACE_S)
         for loop in self._loops:
             loop.stop()
         self._report()

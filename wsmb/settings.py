@@ -56,6 +56,12 @@ class ChannelSettings:
     """Items that may wait in the store before what is sent is refused; 0 is no limit."""
     max_waiting_bytes_per_channel: int = 1_073_741_824
     """The same, of all of them together, as they stand there."""
+    no_receiver_seconds: float = 0.0
+    """Seconds that something can wait without a receiver before an event tells of it; 0 is never."""
+    waiting_items: int = 0
+    """Items that can wait before an event tells of it; 0 is any number."""
+    receiver_events: bool = False
+    """Whether events tell of receivers that come and go."""
     is_dead_letters: bool = False
     """Whether dead letters go here: each in a frame of its own, and not to other dead letters in turn."""
 
@@ -180,6 +186,22 @@ class TlsSettings:
     """The absolute path of the file with the certificates of who may sign those of users."""
 
 
+class LogFormat(Enum):
+    """How lines of the log are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where events are posted. Both may be known to nobody else."""
+
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    key: bytes = field(default=b"", repr=False)
+    """What they are signed with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one broker."""
@@ -225,6 +247,8 @@ class Settings:
     """Networks, and `unix`: whose word about where a client comes from is taken."""
     proxy_protocol: bool = False
     """Whether these begin each connection with a PROXY header."""
+    webhooks: WebhookSettings = WebhookSettings()
+    log_format: LogFormat = LogFormat.TEXT
     warnings: tuple[str, ...] = ()
     """What is worth a line in the log at the start."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import nlargest
 from typing import NamedTuple, Protocol
 
@@ -65,6 +65,11 @@ class Tally:
         self.items = 0
         self.bytes = 0
         self._channels: dict[str, list[int]] = {}
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Those that have something."""
+        return self._channels.keys()
 
     def of(self, channel: str) -> Sequence[int]:
         """Items and bytes."""
@@ -132,6 +137,11 @@ class Stock:
     def is_counting(self) -> bool:
         """Whether a count is under way."""
         return self._next is not None
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Those of which it is known that something waits there; as long as nothing is added or removed."""
+        return self._known.channels
 
     def of(self, channel: str) -> tuple[int, int]:
         """Items and bytes of one channel."""

@@ -31,6 +31,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         channel = wire.channel_name(arguments.channel)
     except (SettingError, CommandError) as error:
         raise UsageError(str(error)) from None
+    if arguments.action == SEND and channel.startswith(RESERVED):
+        print(f"denied: on names that begin with {RESERVED} only the broker sends")
+        return FAILED
     if rules is None:
         where = f"{config_file} has" if config_file else "no configuration file is named, so there is"
         print(f"allowed: {where} no access list, and every user may do everything")

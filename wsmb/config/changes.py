@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from wsmb.config.values import printable
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
-FIXED = ("listen", "http_listen", "database", "tls", "trusted_proxies", "proxy_protocol")
+FIXED = ("listen", "http_listen", "database", "tls", "trusted_proxies", "proxy_protocol", "log_format")
 """The fields of Settings that stay as they are until a restart."""
 _NOT_SETTINGS = ("default_channel", "channels", "warnings")
 _TITLES = {
@@ -22,6 +22,8 @@ _TITLES = {
     "tls": "[tls]",
     "trusted_proxies": "[proxy] trusted_proxies",
     "proxy_protocol": "[proxy] proxy_protocol",
+    "webhooks": "[events] webhook or [events] webhook_secret",
+    "log_format": "[log] format",
 }
 
 # Of what a channel has, too.
@@ -29,6 +31,9 @@ _SECTIONS = {
     "limit": "database",
     "max_waiting_items_per_channel": "limits",
     "max_waiting_bytes_per_channel": "limits",
+    "no_receiver_seconds": "events",
+    "waiting_items": "events",
+    "receiver_events": "events",
 }
 
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from wsmb.access import AccessRules
-from wsmb.config import options, options_of_guard, options_of_http, options_of_traffic
+from wsmb.config import options, options_of_events, options_of_guard, options_of_http, options_of_traffic
 from wsmb.config.access import choose_access
 from wsmb.config.database import choose_database
 from wsmb.config.given import Folders, Found, Gathered, Given, Rank, gather
 from wsmb.config.ini import Ini, read_ini
 from wsmb.config.option import Option
-from wsmb.config.values import printable, shown
+from wsmb.config.values import is_safe_from_listeners, printable, shown
 from wsmb.errors import SettingError
-from wsmb.settings import ChannelSettings, KeepData, Limits, Settings, TlsSettings, TlsUsers
+from wsmb.settings import ChannelSettings, KeepData, Limits, Settings, TlsSettings, TlsUsers, WebhookSettings
 from wsmb.stamps import Stamp, stamp
 
 _MAKE_ONE = "make one with `wsmb passwd FILE USER`"
@@ -116,6 +116,8 @@ def _settings(gathered: Gathered, folders: Folders, file_name: str) -> Settings:
         tls=_tls(server, folders),
         proxy_protocol=server.value(options_of_guard.PROXY_PROTOCOL),
         trusted_proxies=tuple(given.value for given in server.all(options_of_guard.TRUSTED_PROXIES)),
+        webhooks=_webhooks(gathered),
+        log_format=server.value(options_of_events.LOG_FORMAT),
         warnings=tuple(gathered.warnings),
     )
 
@@ -134,6 +136,7 @@ def _channel(found: Found) -> ChannelSettings:
         expire_field=found.value(options.EXPIRE_FIELD),
         max_waiting_items_per_channel=found.value(options_of_guard.MAX_WAITING_ITEMS_PER_CHANNEL),
         max_waiting_bytes_per_channel=found.value(options_of_guard.MAX_WAITING_BYTES_PER_CHANNEL),
+        **{option.key: found.value(option) for option in options_of_events.OF_CHANNELS},
     )
 
 
@@ -167,6 +170,25 @@ def _tls(found: Found, folders: Folders) -> TlsSettings:
             "give tls_client_ca = FILE"
         )
     return TlsSettings(users, folders.absolute(given.value, given.rank))
+
+
+def _webhooks(gathered: Gathered) -> WebhookSettings:
+    given = gathered.server.all(options_of_events.WEBHOOK)
+    if not given:
+        return WebhookSettings()
+    secret = gathered.server.one(options_of_events.WEBHOOK_SECRET)
+    if secret is None:
+        raise SettingError(
+            f"{options_of_events.WEBHOOK.title} ({given[0].place}): nothing to sign with; "
+            f"give webhook_secret, or {options_of_events.WEBHOOK_SECRET.environment} in the environment"
+        )
+    for each in given:
+        if not is_safe_from_listeners(each.value):
+            gathered.warnings.append(
+                f"{options_of_events.WEBHOOK.title} ({each.place}): goes over the network in clear text; "
+                "give https://"
+            )
+    return WebhookSettings(tuple(each.value for each in given), secret.value)
 
 
 def _max_outstanding_bytes(found: Found) -> int:

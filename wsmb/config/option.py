@@ -1,4 +1,4 @@
-"""What a setting is; the tables of all settings are in options, options_of_guard and options_of_traffic."""
+"""What a setting is; the tables of all settings are in options and options_of_*."""
 
 from __future__ import annotations
 

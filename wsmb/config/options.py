@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wsmb.config import options_of_guard, options_of_http, options_of_traffic, values
+from wsmb.config import options_of_events, options_of_guard, options_of_http, options_of_traffic, values
 from wsmb.config.database_url import database_url
 from wsmb.config.option import Option
 
@@ -200,6 +200,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     *options_of_http.ALL,
     *options_of_traffic.LIMITS,
     *options_of_guard.ALL,
+    *options_of_events.ALL,
 )
 SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from wsmb import addresses
-from wsmb.settings import KeepData, ReceiverChoice, TlsUsers
+from wsmb.settings import KeepData, LogFormat, ReceiverChoice, TlsUsers
 
 T = TypeVar("T")
 Warn = Callable[[str], None]
@@ -123,6 +125,7 @@ _PHP_YES_AND_NO = dict.fromkeys(("on", "yes", "1"), KeepData.OFFLINE) | dict.fro
 receiver_choice = choice({each.value: each for each in ReceiverChoice})
 tls_users = choice({each.value: each for each in TlsUsers})
 yes_or_no = choice({"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False})
+log_format = choice({each.value: each for each in LogFormat})
 source = choice({"file": "file", "config": "config"})
 driver = choice(
     {
@@ -200,3 +203,38 @@ def origin(text: str, warn: Warn) -> str:
     if text != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/@?#\s]+", text.lower()):
         raise _unfit(text, "scheme://host or scheme://host:port, such as https://shop.example")
     return text.lower()
+
+
+def webhook(text: str, warn: Warn) -> str:
+    """A URL to which something is posted. What follows its scheme may be a secret and is never shown."""
+    wanted = "https://host/path, without a user, a password and a fragment"
+    if not re.fullmatch(r"https?://[!-~]+", text) or "#" in text:
+        raise _unfit(text, wanted)
+    try:
+        parts = urlsplit(text)
+        fits = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        fits = False
+    if not fits:
+        raise _unfit(text, wanted)
+    return text
+
+
+def is_safe_from_listeners(url: str) -> bool:
+    """Whether what is posted to `url` is encrypted, or stays on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def webhook_secret(text: str, warn: Warn) -> bytes:
+    """The key of signatures, as Standard Webhooks writes it."""
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:  # no base64, no ASCII
+        key = b""
+    if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise BadValueError(
+            "(not shown) cannot be used; give whsec_ and the base64 of 24 to 64 random bytes, such as "
+            "echo whsec_$(openssl rand -base64 32)"
+        )
+    return key
