@@ -6,6 +6,9 @@ import base64
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -182,6 +185,23 @@ class WebhookTests(SynchronousTestCase):
         text = " ".join(self.lines) + repr(WebhookSettings((URL,), KEY))
         self.assertNotIn("secret-path", text)
         self.assertNotIn("kkkk", text)
+
+    def test_what_speaks_http_is_loaded_with_the_first_url(self) -> None:
+        """A megabyte, for those who have none."""
+        program = (
+            "import sys, wsmb.service\n"
+            "from wsmb.settings import WebhookSettings\n"
+            "from wsmb.webhooks import Webhooks\n"
+            "hooks = Webhooks(WebhookSettings(), None)\n"
+            "print('twisted.web.client' in sys.modules)\n"
+            "hooks.use_settings(WebhookSettings(('https://hooks.example/',), b'key'))\n"
+            "print('twisted.web.client' in sys.modules)\n"
+        )
+        checkout = Path(__file__).parents[1]
+        output = subprocess.run(
+            [sys.executable, "-c", program], cwd=checkout, stdout=subprocess.PIPE, check=True
+        ).stdout
+        self.assertEqual(output.split(), [b"False", b"True"])
 
     # The stop
 

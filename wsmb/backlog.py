@@ -105,6 +105,8 @@ class Backlog:
         """Add the items of a message. `is_new`: its sender has not been told that it was taken."""
 
         def kept(result: Sequence[int] | StoreError) -> None:
+            if self._around.traces:
+                self._around.traces.stored(message, result)
             if isinstance(result, StoreError):
                 done(result)
             else:
@@ -230,6 +232,8 @@ class Backlog:
         expired = [item.item_id for item in self._page if is_expired(item.data, item.expires_at, field, now)]
         if expired:
             self._store.remove(expired)
+            if self._around.traces:
+                self._around.traces.expired(expired)
             self._around.counts["expired"] += len(expired)
             gone = set(expired)
             self._page = deque(item for item in self._page if item.item_id not in gone)
@@ -314,6 +318,8 @@ def keep(
     """
 
     def kept(result: Sequence[int] | StoreError) -> None:
+        if around.traces:
+            around.traces.stored(message, result)
         if isinstance(result, StoreError):
             done(result)
             return

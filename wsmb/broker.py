@@ -14,6 +14,7 @@ from wsmb.backlog import keep
 from wsmb.channels import Channel, cost_bytes
 from wsmb.deliveries import Done, Ledger, Message
 from wsmb.errors import Code, CommandError
+from wsmb.following import Following
 from wsmb.intake import Intake
 from wsmb.interfaces import MessageStore, Peer
 from wsmb.message_ids import MessageIds
@@ -46,11 +47,21 @@ class Broker:
         """`time_stamp` gives the time as it stands in replies."""
         self._settings = settings
         self._store = store
-        self._around = Surroundings(
-            store, later, time_stamp, settings.max_buffer_bytes, bury=self.put, idle=self._forget
-        )
         self._counts_taken: Counter[str] = Counter()
         self._channels: dict[str, Channel] = {}
+        self.following = Following(self._channels, time_stamp)
+        """Which channels tell of what they hand out."""
+        self.traces = self.following.traces
+        """Which messages somebody wants to know about."""
+        self._around = Surroundings(
+            store,
+            later,
+            time_stamp,
+            settings.max_buffer_bytes,
+            bury=self.put,
+            idle=self._forget,
+            traces=self.traces,
+        )
         self._later = later
         self.moved: Callable[[str, int], None] | None = None
         """Told the name of a channel on which so many more receive, or less, passing ones aside."""
@@ -215,6 +226,7 @@ class Broker:
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = make_channel(name, self._settings.channel(name), self._around)
+            self.following.made(channel)
         before = channel.staying
         channel.join(receiver, prefetch, is_passing=is_passing)
         self._note_move(channel, before)
@@ -257,6 +269,8 @@ class Broker:
         channel = self._channels.get(name)
         if channel is not None and channel.is_idle:
             del self._channels[name]
+            if self.traces:
+                self.following.forgotten(name)
 
     def send(
         self,

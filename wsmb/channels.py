@@ -24,6 +24,7 @@ from wsmb.receivers import Receivers
 from wsmb.settings import ChannelSettings, KeepData
 from wsmb.surroundings import Surroundings
 from wsmb.texts import text_message
+from wsmb.traces import Traces
 from wsmb.unproved import Unproved
 
 FRAME_COST = 500
@@ -71,6 +72,13 @@ class Channel:
     def staying(self) -> int:
         """How many receive here, passing ones aside."""
         return len(self._receivers) - len(self._receivers.passing)
+
+    def follow(self, traces: Traces | None) -> None:
+        """Tell `traces` of what is handed out, if it is not None."""
+        if traces is None:
+            self._outstanding.tell_no_more()
+        else:
+            self._outstanding.tell(traces.handed, traces.settled)
 
     def use_settings(self, settings: ChannelSettings) -> None:
         """From now on these count, for what is here already as well.

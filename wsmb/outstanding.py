@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from wsmb import frames
 from wsmb.acks import Subscription
@@ -117,6 +117,33 @@ class Outstanding:
         else:
             for payload in payloads:
                 bundle.add(frames.text_frame(payload))
+
+    def tell(
+        self,
+        handed: Callable[[Message, Iterable[Receiver]], None],
+        settled: Callable[[Delivery], None],
+    ) -> None:
+        """Tell of all that is handed out from now on, and of how it is settled, until `tell_no_more`.
+
+        Done in the place of the methods, so that it costs nothing where nobody wants to know.
+        """
+
+        def hand(message: Message, peers: Sequence[Peer]) -> None:
+            handed(message, [self._receivers[peer] for peer in peers])
+            Outstanding.hand(self, message, peers)
+
+        def close(delivery: Delivery) -> None:
+            settled(delivery)
+            Outstanding._close(self, delivery)
+
+        self.tell_no_more()
+        self.__dict__.update(hand=hand, _close=close)
+
+    def tell_no_more(self) -> None:
+        """See `tell`."""
+        self._run = None  # whose end would still be told of
+        for name in ("hand", "_close"):
+            self.__dict__.pop(name, None)
 
     def _begin_run(self, peers: Sequence[Peer]) -> tuple[Delivery, Bundle]:
         self._run = run = self._begin(peers)

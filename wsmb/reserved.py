@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NoReturn
 
+from wsmb import replies
 from wsmb.access import RESERVED
 from wsmb.channels import Channel
+from wsmb.deliveries import Message
 from wsmb.errors import Code, CommandError
-from wsmb.settings import ChannelSettings
+from wsmb.settings import ChannelSettings, KeepData
 from wsmb.surroundings import Surroundings
+from wsmb.traces import PREFIX
 
 
 class ReservedChannel(Channel):
@@ -26,9 +30,26 @@ class ReservedChannel(Channel):
         refuse(self.name)
 
 
+class TraceChannel(ReservedChannel):
+    """Where somebody follows a message (see Traces). Nothing waits there, whatever the settings say."""
+
+    def __init__(self, name: str, settings: ChannelSettings, around: Surroundings) -> None:
+        super().__init__(name, replace(settings, keep_data=KeepData.NEVER), around)
+
+    def use_settings(self, settings: ChannelSettings) -> None:
+        """See Channel."""
+        super().use_settings(replace(settings, keep_data=KeepData.NEVER))
+
+    def tell(self, step: bytes) -> None:
+        """A step (a JSON text) to who is here."""
+        self._hand_to_any(Message(replies.waiting(self.name, (step,)), (step,), 0, None))
+
+
 def make_channel(name: str, settings: ChannelSettings, around: Surroundings) -> Channel:
     """The channel `name`, of the kind that its name says."""
-    kind = ReservedChannel if name.startswith(RESERVED) else Channel
+    if not name.startswith(RESERVED):
+        return Channel(name, settings, around)
+    kind = TraceChannel if name.startswith(PREFIX) else ReservedChannel
     return kind(name, settings, around)
 
 

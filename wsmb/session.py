@@ -238,6 +238,8 @@ class Session:
         key = key_of(self._user, name, wire.message_id(command.message_id))
         message_ids = broker.message_ids
         state = message_ids.state(key)
+        if broker.traces:
+            broker.following.sent(key, name, is_new=state is None)
         if isinstance(state, list):
             state.append(self.answers.begin(0))
             self.answers.last_slot().is_duplicate = True
@@ -248,9 +250,12 @@ class Session:
         try:
             ledger = Once(self.answers, message_ids, key)
             receivers = broker.send(name, payload, command.data, limit, self._peer, ledger, ttl_s, key)
-        except CommandError:
+        except CommandError as problem:
             message_ids.drop(key)
+            broker.traces.step(key, "refused", reason=str(problem))
             raise
+        if receivers is not None and broker.traces:
+            broker.traces.step(key, "relayed", receivers=receivers)  # nothing is kept there, or proved
         if receivers == 0:
             message_ids.drop(key)  # it has gone nowhere: who sends it again means it
         elif receivers is not None:

@@ -10,6 +10,7 @@ from wsmb.fanout import Fanout
 from wsmb.interfaces import MessageStore
 from wsmb.lingering import Lingering
 from wsmb.pulse import Pulse
+from wsmb.traces import Traces
 from wsmb.watches import Watches
 from wsmb.wire import MAX_DEPTH
 
@@ -43,6 +44,7 @@ class Surroundings:
         "settled",
         "store",
         "time_stamp",
+        "traces",
         "watches",
     )
 
@@ -55,6 +57,7 @@ class Surroundings:
         *,
         bury: Callable[[str, Sequence[bytes], Done], None],
         idle: Callable[[str], None],
+        traces: Traces,
     ) -> None:
         self.store = store
         self.later = later
@@ -68,6 +71,8 @@ class Surroundings:
         self.pulse = Pulse()
         self.held = HeldRoom(max_held_bytes)
         self.lingering = Lingering(self.pulse, max_held_bytes)
+        self.traces = traces
+        """Which messages somebody wants to know about."""
         self.max_depth = MAX_DEPTH
         """Of nested arrays and objects in a frame."""
         self.watches = Watches()

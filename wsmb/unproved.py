@@ -97,6 +97,8 @@ class Unproved:
         def stored(result: Sequence[int] | StoreError) -> None:
             message.storing = False
             self._storing -= 1
+            if self._around.traces:
+                self._around.traces.stored(message, result)
             if isinstance(result, StoreError):
                 committed(message, result)
             else:
@@ -186,6 +188,8 @@ class Unproved:
         return bool(fresh)
 
     def _forget_expired(self, message: Message) -> None:
+        if self._around.traces:
+            self._around.traces.ended(message, "expired")
         self._around.counts["expired"] += len(message.split())
         self._forget([message])
 
@@ -274,17 +278,20 @@ class Unproved:
             for item in message.split()
         ]
         self._storing += 1
+        dead_letters = self._settings.dead_letter_channel or dead_letters_of(self._name)
 
         def buried(error: StoreError | None, receivers: int = 0, stored: int = 0) -> None:
             self._storing -= 1
             if error is None:
                 self._around.counts["dead"] += len(letters)
+                if self._around.traces:
+                    self._around.traces.ended(message, "dead", channel=dead_letters, reason=reason)
                 self._forget([message])
             else:
                 self._wait(message, BURY_AGAIN_S)
             self._tell_idle()
 
-        self._around.bury(self._settings.dead_letter_channel or dead_letters_of(self._name), letters, buried)
+        self._around.bury(dead_letters, letters, buried)
 
     def note_try(self, message: Message) -> None:
         """`message` is with a receiver that takes its time: after a crash, that was its first try."""

@@ -113,7 +113,7 @@ class Webhook:
         if 200 <= status < 300:
             if post.attempts > 1:
                 _log.info(
-                    "webhook {place}: taken at the {attempts}th attempt",
+                    "webhook {place}: taken after {attempts} attempts",
                     place=self.place,
                     attempts=post.attempts,
                 )

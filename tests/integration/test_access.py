@@ -112,9 +112,12 @@ class AccessTests(BrokerCase):
 
     def test_without_a_list_everyone_may_everything_and_the_start_says_so(self) -> None:
         broker = self.broker()
-        receiver = self.greeted(broker, "sha", command("receive-message", "$x"))
-        sent = self.greeted(broker, "apr1", command("ping", "-")).publish("$x", 1)
+        receiver = self.greeted(broker, "sha", command("receive-message", "x"))
+        sender = self.greeted(broker, "apr1", command("ping", "-"))
+        sent = sender.publish("x", 1)
         self.assertEqual(receiver.read_text(), sent)
+        # But for what is the broker's own.
+        self.assertEqual(self.answer(sender, "send-message", "$x", data=[1])["response_code"], "03")
         self.assertIn("no access list: every user may send and receive on every channel", broker.log())
 
     def test_a_wrong_line_stops_the_start_and_explain(self) -> None:

@@ -13,6 +13,8 @@ from tests.integration.broker_process import BrokerProcess, poll
 from tests.integration.hook_server import HookServer, Request
 from tests.integration.keeping_case import SqliteCase
 from tests.support_tls import Authority
+from wsmb.message_ids import key_of
+from wsmb.traces import channel_of
 
 KEY = b"not to be seen anywhere."
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -126,6 +128,20 @@ class ChannelTests(EventsCase):
         (went,) = listener.read_items(1)
         self.assertEqual((came["event"], came["receivers"], came["number"]), ("receiver-came", 1, 1))
         self.assertEqual((went["event"], went["receivers"], went["number"]), ("receiver-went", 0, 1))
+
+
+class TraceTests(SqliteCase):
+    def test_a_message_is_followed(self) -> None:
+        broker = self.keeping()
+        watcher = self.receiver(broker, channel_of(key_of("qa", "sms", "order-17")))
+        receiver = self.receiver(broker, "sms")
+        self.sender(broker).publish("sms", 1, message_id="order-17")
+        receiver.read_items(1)
+        receiver.fence()
+        steps = watcher.read_items(3)
+        self.assertEqual([step["step"] for step in steps], ["taken", "handed", "proved"])
+        host, port = receiver.socket.getsockname()
+        self.assertEqual((steps[1]["user"], steps[1]["address"]), ("qa", f"tcp4:{host}:{port}"))
 
 
 class LogTests(SqliteCase):

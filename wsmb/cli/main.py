@@ -24,6 +24,7 @@ COMMANDS = {
     "receive": "print what comes on channels, or run a command for each item",
     "ping": "ask the broker whether it is well",
     "dead-letters": "look at what could not be delivered, send it again, or drop it",
+    "trace": "print what becomes of one message",
     "passwd": "make, change and delete the users of an htpasswd file",
     "check-config": "say whether a broker can take a configuration",
     "access": "say which line of the access list lets a user do something, or does not",
@@ -42,6 +43,7 @@ examples:
   wsmb receive sms --exec 'gammu sendsms TEXT "$WSMB_ITEM_RECEIVER" -text "$WSMB_ITEM_MESSAGE"'
   wsmb send sms '{"receiver":"0812","message":"hello"}'
   wsmb dead-letters list sms
+  wsmb trace sms order-17
   wsmb ping
   wsmb bench --receivers 100
   wsmb passwd users.htpasswd alice
