@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "wsmb"
 # From the top down; a module may import what stands in a lower layer, and its own package.
 LAYERS = (
     {"cli", "service"},
+    {"broker_service"},
     {"http"},
     {"factory", "bench", "reload", "events", "webhooks"},
     {"posting"},
@@ -43,7 +44,7 @@ LAYERS = (
     {"settings"},
     {"access"},
     {"addresses", "cores", "errors", "fair_queue", "figures"},
-    {"frames", "lean", "log_json", "notify", "open_files", "stamps"},
+    {"frames", "lean", "log_json", "notify", "open_files", "periodic", "stamps", "time_stamp"},
 )
 PURE = {
     "errors",

@@ -23,9 +23,9 @@ from wsmb.broker import Broker
 from wsmb.factory import BrokerFactory
 from wsmb.frames import text_frame
 from wsmb.protocol import BrokerProtocol
-from wsmb.service import TimeStamp
 from wsmb.settings import DatabaseSettings, Limits, Settings
 from wsmb.store import open_store
+from wsmb.time_stamp import TimeStamp
 
 LARGEST_MESSAGE_BYTES = 16_777_216
 """In the cases 9.1.6 and 9.2.6; for all but those of group 9, the default is enough."""
