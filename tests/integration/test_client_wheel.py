@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,14 @@ class WheelTests(BrokerCase):
         self.assertEqual((came, absent), (["a", "b"], ["twisted", "autobahn", "wsmb.broker"]))
 
     def run_python(self, *arguments: str | Path) -> None:
+        # What is on Python's path would be taken for installed.
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(
-            [sys.executable, *arguments], capture_output=True, text=True, timeout=PIP_S, check=False
+            [sys.executable, *arguments],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=PIP_S,
+            check=False,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
