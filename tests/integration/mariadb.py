@@ -48,6 +48,7 @@ class MariaDB:
                 "--skip-test-db",
                 *self._as_root(),
             ],
+            env=self._environment(),
             check=True,
             timeout=_START_S,
             stdout=subprocess.DEVNULL,
@@ -64,7 +65,7 @@ class MariaDB:
         with (self.folder / "log").open("ab") as log:
             # If the tests are killed, the server goes with them.
             command = [*self._tied(), "mariadbd", *self._options()]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
 
     def wait(self) -> None:
         """Blocks until it answers."""
@@ -157,6 +158,12 @@ class MariaDB:
             "--character-set-server=latin1",
             *self._as_root(),
         ]
+
+    def _environment(self) -> dict[str, str]:
+        """With a folder for temporary tables of its own: at its start, a server removes all that it finds."""
+        temporary = self.folder / "temporary"
+        temporary.mkdir(exist_ok=True)
+        return {**os.environ, "TMPDIR": str(temporary)}
 
     def _as_root(self) -> list[str]:
         return ["--user=root"] if os.getuid() == 0 else []
