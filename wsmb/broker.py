@@ -21,10 +21,13 @@ from wsmb.message_ids import MessageIds
 from wsmb.pulse import Pulse
 from wsmb.receiver import Receiver
 from wsmb.reserved import make_channel, refuse
-from wsmb.settings import KeepData, Settings
+from wsmb.settings import ChannelSettings, KeepData, Settings
 from wsmb.surroundings import Later, Surroundings
 from wsmb.texts import text_message
 from wsmb.watches import Watches
+
+MOST_FOUND = 1_000
+"""Names whose settings are remembered: those that clients make up must not fill the memory."""
 
 
 class Subscriber(Protocol):
@@ -158,7 +161,17 @@ class Broker:
             for name, channel in list(self._channels.items()):
                 channel.use_settings(settings.channel(name))
 
+    def _settings_of(self, name: str) -> ChannelSettings:
+        """Those of a channel that is not there: who sends where nobody receives asks for each message."""
+        found = self._found.get(name)
+        if found is None:
+            if len(self._found) >= MOST_FOUND:
+                self._found.clear()
+            found = self._found[name] = self._settings.channel(name)
+        return found
+
     def _use_limits(self, settings: Settings) -> None:
+        self._found: dict[str, ChannelSettings] = {}
         self.keeps = settings.keeps_data
         self.limits = self._store.stock.limits = settings.limits
         self._around.max_depth = settings.limits.max_json_depth
@@ -296,7 +309,7 @@ class Broker:
             return channel.send(payload, data, limit, sender, ledger, ttl_s, key)
         if name.startswith(RESERVED):
             refuse(name)
-        settings = self._settings.channel(name)
+        settings = self._settings_of(name)
         if settings.keep_data is KeepData.NEVER:
             return 0
         expires_at = settings.expires_at(ttl_s, self.pulse.unix_time_s)
