@@ -30,7 +30,7 @@ SCENARIO ?=
 SEED ?=
 
 .PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting bench-client chaos-clients wheels \
-    dist deb deb-test clean
+    dist deb deb-test docs docs-settings docs-test clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -180,5 +180,21 @@ debian:
 	    || echo "Some of $(DEBIAN_FOR_TESTS) could not be installed: the tests that need it are skipped."; \
 	else echo "For all tests, as root: apt-get install --no-install-recommends $(DEBIAN_FOR_TESTS)"; fi
 
+# The site, in build/site. A link or an anchor that leads nowhere is an error.
+docs: $(VENV)/docs
+	PYTHONPATH=. $(BIN)/python -m tools.site_pages build/site-pages
+	$(BIN)/zensical build --strict --clean
+
+docs-settings: $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python -m tools.settings_table
+
+# The commands of all documents; tests/docs_commands.py says which of these tests runs which.
+docs-test: debian $(VENV)/docs docs
+	PYTHONPATH=. timeout 900 $(BIN)/python -m twisted.trial $$(PYTHONPATH=. $(BIN)/python -m tests.docs_commands)
+
+$(VENV)/docs: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[dev,docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist run *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist run *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache .cache

@@ -1,0 +1,1 @@
+"""What makes the documents: the table of settings, and the pages of the site."""
