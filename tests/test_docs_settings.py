@@ -1,4 +1,4 @@
-"""docs/settings.md is what tools/settings_table.py makes of the settings; no link of a document leads nowhere."""
+"""docs/settings.md is what the settings make of it, and no link of a document leads nowhere."""
 
 from __future__ import annotations
 
