@@ -11,7 +11,8 @@ from twisted.internet.address import IPv4Address
 
 from tests.support_protocol import Transport, World, basic, client_frame
 from wsmb.config.access_lines import AccessLine, access_rules
-from wsmb.http.side import CHANNEL, HttpSide
+from wsmb.http.routes import pattern
+from wsmb.http.side import HttpSide
 from wsmb.settings import ChannelSettings, KeepData
 
 KEPT = ChannelSettings(keep_data=KeepData.OFFLINE)
@@ -52,8 +53,7 @@ class Description:
     def operation(self, method: str, path: str) -> Any:
         """None if there is no such method or path."""
         parts = path.partition("?")[0].split("/")
-        if parts[1:2] == ["channels"] and len(parts) > 2:
-            parts[2] = CHANNEL
+        parts[1:] = pattern(parts[1:])
         method = "GET" if method == "HEAD" else method
         return (
             self.document["paths"].get("/".join(parts), {}).get(method.lower() if method.isupper() else None)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support_http import KEPT, HttpClient, HttpWorld, rules
 from tests.support_protocol import basic, request
-from wsmb.http.side import CHANNEL
+from wsmb.http.routes import CHANNEL
 from wsmb.settings import Limits
 
 SMS = "/channels/sms"
@@ -172,7 +172,6 @@ class RoutingTests(RequestCase):
     def test_what_is_not_there(self) -> None:
         world = self.world()
         for path in (
-            "/",
             "/channels",
             "/channels/a/b",
             "/acks/",

@@ -109,6 +109,16 @@ class Broker:
         return len(self._channels)
 
     @property
+    def channel_names(self) -> Iterable[str]:
+        """Their names; as long as nobody comes or goes."""
+        return self._channels.keys()
+
+    def frames_on(self, name: str) -> int | None:
+        """How many frames that are followed were sent on the channel `name`, as long as somebody is there."""
+        channel = self._channels.get(name)
+        return None if channel is None else channel.frames
+
+    @property
     def held_bytes(self) -> int:
         """How much all channels hold in memory for receivers that have enough for now."""
         return self._around.held.bytes

@@ -69,6 +69,11 @@ class Channel:
         return not self._keeps or self._backlog.is_clear
 
     @property
+    def frames(self) -> int | None:
+        """How many frames were sent here; None where nothing is followed, and so nothing counted."""
+        return self._number if self._tracks else None
+
+    @property
     def staying(self) -> int:
         """How many receive here, passing ones aside."""
         return len(self._receivers) - len(self._receivers.passing)

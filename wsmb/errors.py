@@ -31,6 +31,7 @@ class CloseCode(Enum):
     TOO_LONG = (1008, "a message took too long")
     FLOODING = (1008, "too many control frames or small fragments")
     TOO_SLOW = (4008, "too slow")
+    ENDED = (1001, "ended by an administrator")
 
     def __init__(self, number: int, reason: str) -> None:
         self.number = number

@@ -131,6 +131,7 @@ class BrokerFactory(WebSocketServerFactory):
         connection.opened_s = self.reactor.seconds()
         self.connections.add(connection)
         self.opened_count += 1
+        connection.number = self.opened_count
         _log.info("{user} connected from {peer}", user=connection.user, peer=connection.peer)
 
     def closed(

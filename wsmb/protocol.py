@@ -33,6 +33,7 @@ class BrokerProtocol(ReadingProtocol):
     _greeting_call: Any = None
     closeHandshakeTimeoutCall: Any = None
     opened_s = 0.0
+    number = 0  # of those that were opened, this is the how-manieth
     # For the factory's sweep:
     quiet_since_s = 0.0
     is_pinged = False

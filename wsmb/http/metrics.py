@@ -21,6 +21,7 @@ from wsmb import __version__
 from wsmb.errors import Code
 from wsmb.factory import BrokerFactory
 from wsmb.figures import Histogram
+from wsmb.http.traffic import traffic
 
 CONTENT_TYPE: str = CONTENT_TYPE_LATEST
 LAG_INTERVAL_S = 0.1
@@ -82,25 +83,19 @@ class Metrics(Collector):
         yield _histogram("wsmb_reactor_lag_seconds", "How late timers are called.", self._lag.histogram)
 
     def _of_connections(self) -> Iterator[Metric]:
-        factory, frames_in, frames_out, queued_bytes = self._factory, 0, 0, 0
-        for connection in factory.connections:
-            frames_in += connection.frames_in
-            frames_out += connection.outbox.frames_out
-            queued_bytes += connection.outbox.queued_bytes
+        factory, now = self._factory, traffic(self._factory)
         yield _gauge("wsmb_connections", "WebSockets that are open.", len(factory.connections))
         yield _counter("wsmb_connections_opened", "WebSockets that were opened.", factory.opened_count)
         yield _gauge("wsmb_handshakes", "TCP connections not let in yet.", factory.door.handshakes)
         yield _gauge(
             "wsmb_channels", "Channels that are received on, or not settled.", self._broker.channel_count
         )
-        yield _counter(
-            "wsmb_frames_received", "Frames from WebSockets.", factory.frames_in_before + frames_in
-        )
-        yield _counter("wsmb_frames_sent", "Frames to WebSockets.", factory.frames_out_before + frames_out)
+        yield _counter("wsmb_frames_received", "Frames from WebSockets.", now.frames_in)
+        yield _counter("wsmb_frames_sent", "Frames to WebSockets.", now.frames_out)
         buffers = {
             "intake": self._broker.intake.bytes,
             "held": self._broker.held_bytes,
-            "outgoing": queued_bytes,
+            "outgoing": now.queued_bytes,
         }
         yield _labelled(GaugeMetricFamily, "wsmb_buffer_bytes", "What is in memory.", "buffer", buffers)
 

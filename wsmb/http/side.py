@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
 
 from wsmb.errors import Code, CommandError, StoreError
 from wsmb.factory import BrokerFactory
+from wsmb.http import page_files
+from wsmb.http.admin import Admin
 from wsmb.http.call import BadRequestError, Call
 from wsmb.http.kernel import unsent_bytes
 from wsmb.http.metrics import CONTENT_TYPE, Lag, Metrics
 from wsmb.http.polling import Look, Poll
 from wsmb.http.receiving import MOST_BYTES, Round, Rounds
 from wsmb.http.request import BoundedRequest
+from wsmb.http.routes import CHANNEL, Action, Routes, pattern
 from wsmb.http.sending import ARGUMENTS, LONGEST_WAIT_S, Sending
 from wsmb.http.site import BoundedSite
 from wsmb.http.streams import MOST_BYTES as STREAM_BYTES
@@ -26,8 +29,6 @@ from wsmb.http.visitor import Heard, Visitor
 from wsmb.wire import delay
 
 DEFAULT_MOST, MOST = 10, 1_000
-CHANNEL = "{channel}"
-"""In a path: any one part."""
 
 
 class _Acks(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,17 +38,6 @@ class _Acks(msgspec.Struct, forbid_unknown_fields=True):
     reject: list[str] = []
     requeue: bool = True
     delay: float = 0.0
-
-
-class Action(NamedTuple):
-    """What one method of one path does."""
-
-    carry_out: Callable[[Call], None]
-    arguments: Collection[str] = ()
-    needs_user: bool = True
-    is_admin: bool = False
-    is_last: bool = False
-    """Whether it is carried out while the broker stops, too."""
 
 
 _decode_acks = msgspec.json.Decoder(_Acks).decode
@@ -69,7 +59,7 @@ class HttpSide:
         self.site = BoundedSite(self._answer, factory)
         self._lag = Lag(reactor)
         self._metrics = Metrics(factory, self._lag, self._figures)
-        self.routes: dict[tuple[str, ...], dict[str, Action]] = {
+        self.routes: Routes = {
             ("channels", CHANNEL): {
                 "POST": Action(self._send, ARGUMENTS),
                 "GET": Action(self._receive, ("wait", "max")),
@@ -80,6 +70,8 @@ class HttpSide:
             ("health", "ready"): {"GET": Action(self._ready, needs_user=False)},
             ("metrics",): {"GET": Action(self._measure, is_admin=True)},
             ("openapi.json",): {"GET": Action(self._describe, needs_user=False)},
+            **Admin(factory, self._lag.histogram).routes(),
+            **page_files.routes(),
         }
 
     def sweep(self) -> None:
@@ -117,7 +109,7 @@ class HttpSide:
         call.carry_out(self._route)
 
     def _route(self, call: Call) -> None:
-        actions = self._actions(call.path())
+        actions = self.routes.get(pattern(call.path()))
         if actions is None:
             call.answer({"error": "Not Found"}, 404)
             return
@@ -132,11 +124,6 @@ class HttpSide:
             call.enter(action.carry_out, is_admin=action.is_admin, is_last=action.is_last)
         else:
             action.carry_out(call)
-
-    def _actions(self, path: list[str]) -> dict[str, Action] | None:
-        if path[:1] == ["channels"] and len(path) > 1:
-            path = ["channels", CHANNEL, *path[2:]]
-        return self.routes.get(tuple(path))
 
     def _visitor(self, call: Call, most_bytes: int, heard: Heard) -> Visitor:
         return Visitor(self._broker, self._factory.time_stamp, call.user, self._soon, heard, most_bytes)
