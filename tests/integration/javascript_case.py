@@ -149,8 +149,8 @@ class JavascriptCase(BrokerCase):
         self.addCleanup(_end, process)
         return process
 
-    def browse(self, url: str, *flags: str) -> None:
-        """Open a page in a browser of its own, which ends with the test."""
+    def browse(self, url: str, *flags: str) -> Path:
+        """Open a page in a browser of its own, which ends with the test: its profile's folder."""
         need("chromium")
         folder = self.folder()
         with (folder / "log").open("wb") as log:
@@ -162,6 +162,7 @@ class JavascriptCase(BrokerCase):
                 stderr=log,
             )
         self.addCleanup(_end, browser)
+        return folder / "profile"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -30,7 +30,10 @@ export class Chart {
         legend: { live: false },
         cursor: { show: false },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.1] } },
-        axes: [{ ...axis, space: 70 }, { ...axis, size: 60 }],
+        axes: [
+          { ...axis, space: 90, values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString()) },
+          { ...axis, size: 60 },
+        ],
         series: [
           {},
           ...this.names.map((label, place) => ({
@@ -47,7 +50,8 @@ export class Chart {
     );
   }
 
-  add(time, values, text) {
+  add(values, text) {
+    const time = Date.now() / 1000; // the broker's clock is good for differences only
     this.data[0].push(time);
     values.forEach((value, place) => this.data[place + 1].push(value));
     while (this.data[0][0] < time - SPAN) this.data.forEach((column) => column.shift());

@@ -54,7 +54,7 @@ function show({ id, data }) {
   const about = document.createElement("p");
   const item = document.createElement("pre");
   about.textContent = isLetter
-    ? `${letter.time_stamp} · for ${letter.channel} · ${letter.reason} · tried ${letter.deliveries} times · last by ${letter.receiver}`
+    ? `${letter.time_stamp} · for ${letter.channel} · ${letter.reason} · tries: ${letter.deliveries} · last by ${letter.receiver}`
     : "This is no dead letter.";
   item.textContent = JSON.stringify(isLetter ? letter.item : data, null, 1);
   line.append(about, item);
@@ -84,7 +84,7 @@ async function look(name) {
   deliveries.forEach(show);
   back.hidden = !held.size;
   if (!deliveries.length) return `Nothing waits on ${name}.`;
-  return `${deliveries.length} letters. Others do not get them until they are put back, or their ack_timeout is over.`;
+  return `Letters: ${deliveries.length}. Others do not get them until they are put back, or their ack_timeout is over.`;
 }
 
 function choose(name) {

@@ -101,11 +101,11 @@ function chart(now) {
   if (seconds > 0 && now.connections_opened >= before.connections_opened) {
     const perSecond = (name) => Math.max(now[name] - before[name], 0) / seconds;
     const [received, sent] = [perSecond("frames_received"), perSecond("frames_sent")];
-    throughput.add(now.time_s, [received, sent], `${count(received)} received, ${count(sent)} sent`);
+    throughput.add([received, sent], `${count(received)} received, ${count(sent)} sent`);
     const lag = mean(before.reactor_lag, now.reactor_lag);
     const store = mean(before.transactions, now.transactions);
     const ms = (value) => (value === null ? "none" : `${value.toFixed(1)} ms`);
-    latency.add(now.time_s, [lag, store], `timers late by ${ms(lag)}; transactions ${ms(store)}`);
+    latency.add([lag, store], `timers late by ${ms(lag)}; transactions ${ms(store)}`);
   }
   before = now;
 }
