@@ -16,7 +16,7 @@ from wsmb.figures import Histogram
 from wsmb.http.call import BadRequestError, Call
 from wsmb.http.routes import CONNECTION, Action, Routes
 from wsmb.http.traffic import traffic
-from wsmb.protocol import WITHDRAWN_GRACE_S, BrokerProtocol
+from wsmb.protocol import BrokerProtocol
 
 DEFAULT_ROWS, MOST_ROWS = 50, 200
 MOST_BEFORE = 1_000_000
@@ -123,8 +123,6 @@ class Admin:
         number = call.path()[2]
         for one in self._factory.connections:
             if str(one.number) == number:
-                # Whoever does not read is not to stay for that.
-                one.end_by_s = self._factory.reactor.seconds() + WITHDRAWN_GRACE_S
                 one.end(CloseCode.ENDED)
                 call.answer({"ended": one.number})
                 return

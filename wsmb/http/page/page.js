@@ -6,7 +6,7 @@ import { findLetters } from "./letters.js";
 import { Table } from "./tables.js";
 
 const INTERVAL = 1000;
-const SHARE = 20; // of the time that an answer takes: a broker that is slow to tell is asked less often
+const SHARE = 5; // of the time that an answer takes: a broker that is slow to tell is asked less often
 const LETTERS_EVERY = 5;
 const number = "number";
 
@@ -122,6 +122,8 @@ async function update() {
     say(`Live, as ${now.user}`);
   } catch (problem) {
     say(problem.status ? `The broker refuses: ${problem.message}` : "The broker does not answer", true);
+    // To go on would count as guessing.
+    if (problem.status === 401 || problem.status === 403) return;
   }
   document.body.dataset.rounds = round;
   setTimeout(next, Math.max(INTERVAL - (performance.now() - began), took * SHARE));
