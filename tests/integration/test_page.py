@@ -11,20 +11,21 @@ from tests.integration.javascript_case import JavascriptCase
 from tests.integration.test_http import HttpCase
 
 ROW = "[...document.querySelectorAll('#{} tbody tr')].find((row) => row.innerText.includes('{}'))"
+ACCESS = f"[access]\nallow[] = {USER} admin *\nallow[] = {USER} * *\n"
 ENTER, TAB = ("Enter", 13, "\r"), ("Tab", 9)
 
 
 class PageTests(HttpCase, JavascriptCase):
     def setUp(self) -> None:
-        self.process = self.http_broker(database="sqlite:///waiting.db", keep_data="true")
+        self.process = self.http_broker(ACCESS, database="sqlite:///waiting.db", keep_data="true")
         profile = self.browse("about:blank", "--remote-debugging-port=0")
         self.tab = tab = Tab(profile)
         self.addCleanup(tab.close)
 
-    def open(self) -> None:
+    def open(self, user: str = USER) -> None:
         self.host = f"127.0.0.1:{self.http_port}"
-        self.tab.call("Page.navigate", url=f"http://{USER}:{quote(PASSWORD, safe='')}@{self.host}/")
-        self.tab.until("document.body && document.body.dataset.rounds >= 1")
+        self.tab.call("Page.navigate", url=f"http://{user}:{quote(PASSWORD, safe='')}@{self.host}/")
+        self.tab.until("document.body?.dataset.rounds >= 1 || document.querySelector('#state.bad')")
 
     def tearDown(self) -> None:
         self.assertEqual(self.tab.complaints(), [])
@@ -72,6 +73,12 @@ class PageTests(HttpCase, JavascriptCase):
         _, again = self.ask("GET", "/channels/two%2Fparts")
         self.assertEqual(again["deliveries"][0]["data"], [{"test": True}])
         self.assertEqual(self.ask("GET", "/channels/dead.two%2Fparts")[1], {"deliveries": []})
+
+    def test_who_may_not_administer_is_told_so(self) -> None:
+        self.open("apr1")
+        said = "The broker refuses: Forbidden: apr1 may not admin"
+        self.assertEqual(self.tab.run("document.getElementById('state').innerText"), said)
+        self.tab.events = [each for each in self.tab.events if each["method"] != "Log.entryAdded"]
 
     def test_it_fits_a_phone_and_its_charts_go_on(self) -> None:
         self.receiver(self.process, "sms")
