@@ -45,12 +45,25 @@ export function duration(seconds) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
+let answered = null;
+
+function closed() {
+  const dialog = document.getElementById("sure");
+  // The event of the question before may come when the next one is open.
+  if (dialog.open || !answered) return;
+  const answer = answered;
+  answered = null;
+  answer(dialog.returnValue === "yes");
+}
+
 export function sure(text) {
   const dialog = document.getElementById("sure");
+  closed();
   document.getElementById("sure-text").textContent = text;
   dialog.returnValue = "no";
+  dialog.onclose = closed;
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    answered = resolve;
   });
 }
