@@ -130,7 +130,7 @@ class Limits:
     max_connections_per_address: int = 5_000
     max_connections_per_user: int = 5_000
     max_handshakes: int = 2_000
-    """TCP connections that have not been let in yet."""
+    """TCP connections whose request is being read."""
     max_handshakes_per_address: int = 1_000
     max_failures: int = 5
     """Wrong passwords of one user from one address within a minute, before it has to wait."""
