@@ -56,11 +56,12 @@ types: $(VENV)/ready
 
 # From outside the checkout, so that it is the installed plugin that is found.
 plugin: $(VENV)/ready
-	cd / && "$(CURDIR)/$(BIN)/twistd" --help | grep -q '^ *wsmb '
+	cd / && "$(CURDIR)/$(BIN)/twistd" --help | grep '^ *wsmb ' >/dev/null
 
-# Much of their time is waiting: for brokers to start, for databases that do not answer.
+# Much of their time is waiting: for brokers to start, for databases that do not answer. A dot for a test, so that what
+# fails is on the last screen.
 unit: $(VENV)/ready
-	PYTHONPATH=. $(BIN)/python -m twisted.trial -j$(JOBS) tests
+	PYTHONPATH=. $(BIN)/python -m twisted.trial -j$(JOBS) --reporter=text tests
 
 # The Autobahn test suite: which cases are not plain OK, and why, is in tests/conformance/run.py.
 conformance: $(VENV)/ready
@@ -127,7 +128,7 @@ dist: $(VENV)/ready
 	$(BIN)/python -m build --outdir dist . >/dev/null
 	$(BIN)/python -m twine check --strict dist/wsmb-*
 	$(PYTHON) -m venv build/dist-venv
-	build/dist-venv/bin/pip install --quiet --disable-pip-version-check dist/wsmb-*.whl
+	build/dist-venv/bin/pip install -qq --disable-pip-version-check dist/wsmb-*.whl
 	packaging/try-installed build/dist-venv
 
 # For the version of Debian, and of Python, that it is made on. DEB_REVISION: what follows the version, for an upgrade.
@@ -149,15 +150,15 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
 
 $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
-	$(BIN)/pip install --quiet --disable-pip-version-check .
+	$(BIN)/pip install -qq --disable-pip-version-check .
 	@touch $@
 
 $(VENV)/ready: $(VENV)/bin/python $(SOURCES)
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[dev]'
+	$(BIN)/pip install -qq --disable-pip-version-check '.[dev]'
 	@touch $@ $(VENV)/installed
 
 $(VENV)/bench: $(VENV)/ready
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[bench,dev]'
+	$(BIN)/pip install -qq --disable-pip-version-check '.[bench,dev]'
 	@touch $@
 
 # What the tests want from Debian; none of its services is started. Where it cannot be installed, the tests that
@@ -193,7 +194,7 @@ docs-test: debian $(VENV)/docs docs
 	PYTHONPATH=. timeout 900 $(BIN)/python -m twisted.trial $$(PYTHONPATH=. $(BIN)/python -m tests.docs_commands)
 
 $(VENV)/docs: $(VENV)/ready
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[dev,docs]'
+	$(BIN)/pip install -qq --disable-pip-version-check '.[dev,docs]'
 	@touch $@
 
 clean:
