@@ -29,7 +29,7 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian fuzz chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting bench-client chaos-clients wheels \
+.PHONY: run test lint types unit plugin conformance debian fuzz properties chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting bench-client chaos-clients wheels \
     dist deb deb-test docs docs-settings docs-test clean
 
 run: $(VENV)/installed
@@ -72,6 +72,12 @@ conformance: $(VENV)/ready
 fuzz: $(VENV)/ready
 	WSMB_TEST_MUTATIONS=$(MUTATIONS) WSMB_TEST_SEED="$${SEED:-$$(date +%s)}" PYTHONPATH=. \
 	    timeout 600 $(BIN)/python -m twisted.trial tests.test_corpus_protocol tests.integration.test_hostile
+
+# New examples for all that Hypothesis tests, so many of each. What fails says how it is repeated.
+EXAMPLES ?= 2000
+properties: $(VENV)/ready
+	WSMB_TEST_EXAMPLES=$(EXAMPLES) PYTHONPATH=. timeout 3600 $(BIN)/python -m twisted.trial -j$(JOBS) --reporter=text \
+	    $$(grep -l 'from hypothesis' tests/test_*.py)
 
 chaos: debian $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m chaos $(FOR:%=--for %) $(KILLS:%=--kills %) $(SEED:%=--seed %) \

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from tests.test_proof import STEPS, Bench, Client, Walk
 from wsmb.settings import ChannelSettings, KeepData, ReceiverChoice, Settings
 
@@ -310,7 +310,7 @@ class PropertyTests(SynchronousTestCase):
         st.tuples(CHANGES, CHANGES, CHANGES),
         st.integers(1, 3),
     )
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_what_was_to_be_kept_is_not_lost(self, parts: Any, changes: Any, limit: int) -> None:
         bench = ChangingBench(limit=limit, max_deliveries=0)
         walk = ChangingWalk(bench)

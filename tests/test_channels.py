@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from tests.support import RecordingPeer, SteppedStore
 from wsmb import backlog, held
 from wsmb.broker import Broker
@@ -704,7 +704,7 @@ class PropertyTests(SynchronousTestCase):
     """Whatever happens in whatever order: nothing lost, in order, and as many receivers as asked for."""
 
     @given(STEPS, st.sampled_from([KeepData.OFFLINE, KeepData.ALWAYS]), st.integers(1, 3), st.booleans())
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_nothing_lost_nothing_out_of_order(
         self, steps: list[tuple[Any, ...]], keep_data: KeepData, limit: int, delay: bool
     ) -> None:

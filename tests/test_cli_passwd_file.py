@@ -5,9 +5,10 @@ import stat
 import subprocess
 import threading
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import examples
 from tests.support import need
 from tests.support_passwd import APR1, SECRET, PasswdCase
 from wsmb import htpasswd
@@ -122,7 +123,7 @@ class Delete(PasswdCase):
 class ReadBack(PasswdCase):
     lines = st.lists(st.sampled_from(["qa:x", "#", "", f"qb:{APR1}", " qa:y", "\ufeffqa:z", "\0", "qa"]))
 
-    @settings(deadline=None, max_examples=40)
+    @examples(40)
     @given(
         st.text(min_size=1, max_size=20).filter(htpasswd.is_user_name),
         st.text(

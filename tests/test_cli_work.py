@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from wsmb.cli.jobs import REMEMBER_S, Answer, Job, Outcome
 from wsmb.cli.work import LONGEST_RETRY_S, SPLIT_S, Work
 
@@ -325,7 +326,7 @@ STEPS = st.one_of(
 
 
 class AtLeastOnceTests(SynchronousTestCase):
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(st.lists(STEPS, max_size=60), st.booleans())
     def test_for_each_acknowledgement_a_command_has_ended_well_and_all_is_acknowledged(
         self, steps: list[tuple], keeps: bool

@@ -2,7 +2,7 @@
 
 import os
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support_config import SECRET, ConfigCase
@@ -224,7 +224,6 @@ class AnythingTests(ConfigCase):
             self.assertIsInstance(loaded, Settings)
 
     @given(st.binary() | st.lists(_lines).map("\n".join).map(str.encode))
-    @settings(deadline=None)
     def test_any_file(self, data):
         self.assert_settings_or_error(data)
 
@@ -234,6 +233,5 @@ class AnythingTests(ConfigCase):
             st.text(st.characters(exclude_characters="\x00", exclude_categories=())),
         )
     )
-    @settings(deadline=None)
     def test_any_environment(self, env):
         self.assert_settings_or_error(env=env)

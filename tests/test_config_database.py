@@ -4,7 +4,7 @@ import os
 import unittest
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support_config import SECRET, ConfigCase
@@ -336,7 +336,6 @@ class SecretTests(ConfigCase):
     _url = st.builds(lambda pieces, count: "".join(pieces[:count]), _pieces, st.integers(1, 10))
 
     @given(st.sampled_from(["url", "password"]), _url)
-    @settings(deadline=None)
     def test_in_its_place(self, key, url):
         self.check(key, url)
 
@@ -344,7 +343,6 @@ class SecretTests(ConfigCase):
         st.sampled_from(["driver", "host", "port", "name", "prefix", "limit"]),
         st.sampled_from([f"mysql://root:{SECRET}@h/n", f"mysql://root:{SECRET}", f"root:{SECRET}@h/n"]),
     )
-    @settings(deadline=None)
     def test_in_a_wrong_place(self, key, url):
         self.check(key, url)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests import examples
 from tests.mutations import corpus, expected, mutations
 from tests.support_config import SECRET, ConfigCase
 from wsmb import htpasswd
@@ -85,7 +85,6 @@ class PasswordFileTests(ConfigCase):
                 self.assertNotIn("$", text, case.name)
 
     @given(st.binary())
-    @hypothesis_settings(deadline=None)
     def test_bytes(self, data: bytes) -> None:
         with self.assertRaises(SettingError):
             UserFiles([self.write(f"{self.etc}/users", data)]).read()
@@ -117,13 +116,13 @@ class ConfigurationFileTests(ConfigCase):
                 self.read(case.data)
 
     @given(INI)
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_known_settings_with_any_value(self, data: bytes) -> None:
         self.read(data)
         self.read(data, keep_data="true", htpasswd=None)
 
     @given(st.sampled_from([option.environment for option in OPTIONS if option.environment]), VALUES)
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_the_environment(self, variable: str, value: str) -> None:
         self.read(b"", {variable: value})
         self.read(b"", {variable: value, "WSMB_KEEP_DATA": "always"})
@@ -133,7 +132,7 @@ class ConfigurationFileTests(ConfigCase):
         self.read(b"", {variable: "x"})
 
     @given(st.sampled_from(["listen", "htpasswd", "database", "keep_data"]), VALUES)
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_the_command_line(self, name: str, value: str) -> None:
         self.read(b"", **{name: [value] if name == "listen" else value})
 
@@ -167,6 +166,6 @@ class AccessFileTests(ConfigCase):
             )
         )
     )
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_lines_with_anything_in_them(self, lines: list[str]) -> None:
         self.read("\n".join(lines).encode("utf-8", "surrogatepass"))

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from tests.support_protocol import Connection, World, client_frame, request
 from wsmb.protocol import BrokerProtocol
 
@@ -101,7 +101,7 @@ class DifferentialTests(SynchronousTestCase):
             world.close()
 
     @given(STREAMS, CUTS)
-    @hypothesis_settings(deadline=None, max_examples=400)
+    @examples(400)
     def test_same_messages_same_answers_same_close(self, stream: bytes, cuts: list[int]) -> None:
         for where in (cuts, []):
             expected = self.run_through(Reference, stream, where)

@@ -6,10 +6,11 @@ import re
 import subprocess
 from importlib import metadata
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from tests.support import need
 from wsmb import htpasswd
 
@@ -118,7 +119,7 @@ class Verify(SynchronousTestCase):
     def test_password_is_bytes_whatever_they_are(self):
         self.assertIs(htpasswd.verify(b"\xff\xfe", htpasswd.bcrypt_hash(b"\xff\xfe", 4)), True)
 
-    @settings(deadline=None, max_examples=50)
+    @examples(50)
     @given(
         st.binary(max_size=80),
         st.one_of(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
@@ -137,7 +136,6 @@ class LagTests(SynchronousTestCase):
 
 
 class HistogramTests(SynchronousTestCase):
-    @hypothesis_settings(deadline=None)
     @given(st.lists(st.floats(0, 100)))
     def test_each_value_is_counted_at_the_first_bound_that_it_fits(self, values: list[float]) -> None:
         histogram = Histogram((1.0, 10.0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -94,7 +93,6 @@ class SendingTests(SendingCase):
         self.assertEqual(world.ask("POST", SMS, b"[" * 200 + b"]" * 200).status, 400)
         self.assertEqual(world.store.rows, {})
 
-    @hypothesis_settings(deadline=None)
     @given(st.binary(max_size=30) | st.text('[]{}",:1 \\', max_size=30).map(str.encode))
     def test_a_body_is_json_or_refused(self, body: bytes) -> None:
         world = HttpWorld(default_channel=KEPT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support_http import KEPT, HttpWorld
@@ -216,7 +215,6 @@ class ConnectionTests(RequestCase):
 
 
 class FuzzTests(RequestCase):
-    @hypothesis_settings(deadline=None)
     @given(st.lists(CHANGES, max_size=4), st.integers(1, 200))
     def test_whatever_comes_is_answered_or_refused(
         self, changes: list[tuple[int, int, bytes]], step: int

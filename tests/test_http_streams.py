@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -261,7 +260,6 @@ class StreamTests(StreamCase):
         world.http.sweep()
         self.assertEqual(len(world.http._streams), 1_000)
 
-    @hypothesis_settings(deadline=None)
     @given(st.text(st.sampled_from("a:\r\n \t"), max_size=20))
     def test_what_a_reader_makes_of_it(self, text: str) -> None:
         expected = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -7,12 +7,12 @@ import socket
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from wsmb.frames import Bundle
 from wsmb.outbox import CHUNK_BYTES, FULL_BYTES, Flusher, Outbox, SocketOutbox
 
@@ -255,7 +255,7 @@ class SocketTests(OutboxTestCase):
             max_size=30,
         )
     )
-    @hypothesis_settings(deadline=None, max_examples=50)
+    @examples(50)
     def test_all_bytes_in_order(self, steps: list[Any]) -> None:
         outbox, transport = self.socket_outbox()
         outbox._max_bytes = 1 << 40

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from tests.support import RecordingPeer, SteppedStore, parse_frames
 from wsmb.broker import Broker
 from wsmb.deliveries import Done
@@ -802,7 +802,7 @@ class PropertyTests(SynchronousTestCase):
         st.integers(1, 3),
         st.sampled_from([1, 2, 1_000]),
     )
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_nothing_is_lost(
         self, steps: list[tuple[Any, ...]], keep_data: KeepData, limit: int, most_frames: int
     ) -> None:

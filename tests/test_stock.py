@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from wsmb.errors import Code
 from wsmb.settings import ChannelSettings, Limits
 from wsmb.stock import FLOOR_BYTES, MOST_CHANNELS, Disk, Rows, Stock, Tally, is_low
@@ -238,7 +238,7 @@ class Table:
 
 
 class CountTests(SynchronousTestCase):
-    @hypothesis_settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(STEPS)
     def test_a_count_sees_each_item_once_whatever_goes_on_meanwhile(self, steps: list[tuple]) -> None:
         """What others do is known once a count is through that has begun after it; all else at once."""

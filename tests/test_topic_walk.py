@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import examples
 from tests.support_topics import TextClient
 from tests.test_channel_settings import ChangingBench
 from tests.test_proof import Bench, Client
@@ -118,7 +118,7 @@ class PropertyTests(SynchronousTestCase):
         st.integers(0, 1),
         st.sampled_from([1, 2, 1_000]),
     )
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_what_is_kept_is_not_lost(
         self, steps: list[Any], keep_data: KeepData, texts_last: bool, limit: int, most_frames: int
     ) -> None:
@@ -143,7 +143,7 @@ class PropertyTests(SynchronousTestCase):
         self.assert_nothing_left(bench)
 
     @given(STEPS)
-    @hypothesis_settings(deadline=None, max_examples=300)
+    @examples(300)
     def test_what_is_relayed_comes_once_and_in_order(self, steps: list[Any]) -> None:
         bench = Bench(keep_data=KeepData.NEVER)
         walk = Walk(bench)
@@ -159,7 +159,7 @@ class PropertyTests(SynchronousTestCase):
         self.assert_nothing_left(bench)
 
     @given(STEPS, STEPS, st.permutations(list(KeepData)))
-    @hypothesis_settings(deadline=None, max_examples=200)
+    @examples(200)
     def test_what_is_kept_may_change(
         self, first: list[Any], second: list[Any], kinds: list[KeepData]
     ) -> None:

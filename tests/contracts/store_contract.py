@@ -10,6 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 
+from tests import NEW_EXAMPLES
 from tests.contracts.store_replay import FAR, NAMES, STEPS, Replay, ask, data_of
 from wsmb.errors import Code, StoreError
 from wsmb.interfaces import MessageStore, StoredItem
@@ -232,12 +233,7 @@ class StoreContract:
     def test_random_sequences(self) -> Deferred[None]:
         count = 0
 
-        @settings(
-            max_examples=self.examples,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        )
+        @settings(max_examples=max(self.examples, NEW_EXAMPLES), suppress_health_check=list(HealthCheck))
         @given(STEPS)
         def run(steps: list[tuple[Any, ...]]) -> None:
             nonlocal count
