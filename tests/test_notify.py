@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -20,7 +21,10 @@ class NotifierTests(SynchronousTestCase):
 
     def test_a_path_and_an_abstract_address(self) -> None:
         name = f"wsmb-test-{os.getpid()}"
-        path = os.path.join(os.path.abspath(self.mktemp()))
+        # The path of a socket has 107 bytes at most.
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = f"{folder.name}/socket"
         for address, text in ((path, path), ("\0" + name, "@" + name)):
             listener = self.listen(address)
             Notifier({"NOTIFY_SOCKET": text}).tell(READY, STOPPING)
