@@ -129,21 +129,25 @@ class SqliteTests(PowerCutCase):
     def test_what_a_failed_fsync_did_not_sync_is_undone(self) -> None:
         path = self.disk.files / "rows.sqlite3"
         self.run_and_kill(COMMIT_ROWS, path, "FULL", 1)
+        self.disk.fail_fsyncs(1, from_call=20)
+        lines = self.run_and_kill(COMMIT_ROWS, path, "FULL", ROWS)
+        committed = [line for line in lines if line != "failed"]
+        self.assertGreater(len(committed), 5)
+        self.assertEqual({"failed"}, set(lines[20:]))
+        self.disk.cut_power()
+        self.assertEqual(self.rows(path), 1 + len(committed))
+
+    def test_some_fsyncs_fail(self) -> None:
+        path = self.disk.files / "rows.sqlite3"
+        self.run_and_kill(COMMIT_ROWS, path, "FULL", 1)
         self.disk.fail_fsyncs(0.3)
         lines = self.run_and_kill(COMMIT_ROWS, path, "FULL", ROWS)
         committed = [line for line in lines if line != "failed"]
         self.assertLess(len(committed), ROWS)
         self.disk.cut_power()
-        self.assertEqual(self.rows(path), 1 + len(committed))
-
-    def test_fsync_fails_from_a_call_on(self) -> None:
-        path = self.disk.files / "rows.sqlite3"
-        self.run_and_kill(COMMIT_ROWS, path, "FULL", 1)
-        self.disk.fail_fsyncs(1, from_call=20)
-        lines = self.run_and_kill(COMMIT_ROWS, path, "FULL", ROWS)
-        self.assertIn("failed", lines)
-        self.assertNotIn("failed", lines[:5])
-        self.assertEqual({"failed"}, set(lines[20:]))
+        # The last row may be there though it failed: the fsync of a new header of the log takes along what a
+        # failed one has left.
+        self.assertIn(self.rows(path) - len(committed), {1, 2})
 
 
 class FileTests(PowerCutCase):
