@@ -55,6 +55,19 @@ class ChannelsTests(RequestCase):
         self.assertEqual((self.names("?find=b&max=1"), self.answer("?find=b&max=1")["total"]), (["b"], 2))
         self.assertEqual(self.names("?find=x"), [])
 
+    def test_names_are_found_by_any_letter(self) -> None:
+        self.there = world = self.world()
+        world.receiver("Büro/größe")
+        world.receiver("Buro")
+        self.assertEqual(self.names("?find=%C3%B6%C3%9F"), ["Büro/größe"])
+        self.assertEqual(world.ask("GET", "/admin/channels?find=%FF").status, 400)
+
+    def test_rows_are_counted_in_whole_numbers(self) -> None:
+        world = self.world()
+        for query in ("start=0.5", "max=5s", "start=-1", "max=1_0", "max=9999999999"):
+            answer = world.ask("GET", f"/admin/channels?{query}")
+            self.assertEqual((answer.status, answer.json["code"]), (400, "02"), query)
+
     def test_a_row(self) -> None:
         self.there = world = self.world(default_channel=KEPT)
         world.receiver("sms", ack=True)

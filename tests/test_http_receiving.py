@@ -240,8 +240,10 @@ class ReceivingTests(ReceivingCase):
 
     def test_numbers_that_are_none(self) -> None:
         world = self.world()
-        for query in ("wait=x", "max=-1", "max=1&max=2", "wait=1.2.3", "limit=5"):
-            self.assertEqual(world.ask("GET", f"{SMS}?{query}").status, 400)
+        for text in ("x", ".", "s", "1.", "1.2.3"):
+            self.assertEqual(world.ask("GET", f"{SMS}?wait={text}").status, 400, text)
+        for query in ("max=-1", "max=1&max=2", "limit=5"):
+            self.assertEqual(world.ask("GET", f"{SMS}?{query}").status, 400, query)
         self.assertEqual(world.ask("GET", f"{SMS}?max=0").status, 200)
         self.assertEqual(world.ask("GET", f"{SMS}?max=99999").status, 200)
 

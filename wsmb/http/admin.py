@@ -134,8 +134,8 @@ def _portion(call: Call, rows: Iterable[_T], orders: dict[str, Callable[[_T], An
     sort = call.argument("sort") or next(iter(orders))
     if sort not in orders:
         raise BadRequestError(f"sort is one of {', '.join(orders)}")
-    start = int(call.number("start", 0, MOST_BEFORE))
-    most = int(call.number("max", DEFAULT_ROWS, MOST_ROWS))
+    start = call.count("start", 0, MOST_BEFORE)
+    most = call.count("max", DEFAULT_ROWS, MOST_ROWS)
     return nsmallest(start + most, rows, key=orders[sort])[start:]
 
 

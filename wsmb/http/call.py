@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +27,8 @@ STATUSES = {
 }
 RETRY_AFTER_S = 5
 RATE_RETRY_S = 1
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?s?")
+_COUNT = re.compile(r"[0-9]{1,9}")
 _ONCE = ("authorization", "host", "idempotency-key", "last-event-id", "origin", "sec-fetch-site")
 _JSON = "application/json"
 _encode = msgspec.json.encode
@@ -103,15 +106,23 @@ class Call:
         except UnicodeDecodeError:
             raise BadRequestError(f"{name} is not UTF-8") from None
 
-    def number(self, name: str, default: float, most: float) -> float:
-        """One of the query's: a number such as `5`, `0.5` or `5s`. Raises BadRequestError."""
+    def seconds(self, name: str, default: float, most: float) -> float:
+        """One of the query's: seconds such as `5`, `0.5` or `5s`, `most` at most. Raises BadRequestError."""
         text = self.argument(name)
         if not text:
             return default
-        digits = text.removesuffix("s")
-        if not digits.isascii() or not digits.replace(".", "", 1).isdigit() or len(digits) > 12:
-            raise BadRequestError(f"{name} is not a number")
-        return min(float(digits), most)
+        if not _SECONDS.fullmatch(text):
+            raise BadRequestError(f"{name} is not a number of seconds, such as 5, 0.5 or 5s")
+        return min(float(text.removesuffix("s")), most)
+
+    def count(self, name: str, default: int, most: int) -> int:
+        """One of the query's: a whole number, `most` at most. Raises BadRequestError."""
+        text = self.argument(name)
+        if not text:
+            return default
+        if not _COUNT.fullmatch(text):
+            raise BadRequestError(f"{name} is not a whole number")
+        return min(int(text), most)
 
     # Who asks
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from twisted.web.http import Request
 
 MOST_ARGUMENTS = 20
+
+
+def _arguments(query: bytes) -> dict[bytes, list[bytes]]:
+    """What stands in a query, percent-decoded. ValueError if it is more than MOST_ARGUMENTS."""
+    found: dict[bytes, list[bytes]] = {}
+    # Of bytes, parse_qsl takes ASCII only.
+    for key, value in parse_qsl(
+        query.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=MOST_ARGUMENTS
+    ):
+        found.setdefault(key.encode("latin-1"), []).append(value.encode("latin-1"))
+    return found
 
 
 class BoundedRequest(Request):
@@ -45,7 +56,7 @@ class BoundedRequest(Request):
         self.method, self.uri, self.clientproto = command, path, version
         self.path, _, query = path.partition(b"?")
         try:
-            self.args = parse_qs(query, keep_blank_values=True, max_num_fields=MOST_ARGUMENTS)
+            self.args = _arguments(query)
         except ValueError:
             self.channel.refuse(400)
             return

@@ -41,7 +41,7 @@ def read_items(call: Call, channel: str, decode: Callable[[bytes], object]) -> t
     command.confirm = 1
     command.message_id = call.header("idempotency-key").strip('"') or None
     if call.argument("ttl"):
-        command.ttl = call.number("ttl", 0.0, _LONGEST_TTL_S)
+        command.ttl = call.seconds("ttl", 0.0, _LONGEST_TTL_S)
     return command, payload
 
 

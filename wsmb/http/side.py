@@ -170,7 +170,7 @@ class HttpSide:
     # Sending and receiving
 
     def _send(self, call: Call) -> None:
-        wait_s = call.number("wait", 0.0, LONGEST_WAIT_S)
+        wait_s = call.seconds("wait", 0.0, LONGEST_WAIT_S)
         Sending(call, self._broker, partial(self._visitor, call, 0)).send(
             call.path()[1], wait_s, self._reactor
         )
@@ -183,8 +183,8 @@ class HttpSide:
 
     def _receive(self, call: Call) -> None:
         _check_get(call)
-        wait_s = call.number("wait", 0.0, LONGEST_WAIT_S)
-        most = int(call.number("max", DEFAULT_MOST, MOST)) or 1
+        wait_s = call.seconds("wait", 0.0, LONGEST_WAIT_S)
+        most = call.count("max", DEFAULT_MOST, MOST) or 1
         channel = call.path()[1]
         self._rounds.check_room(call.user)
         make_visitor = partial(self._visitor, call, MOST_BYTES)
