@@ -138,6 +138,11 @@ class UnusableFile(AuthenticatorCase):
         (line,) = self.spoil_and_ask(lambda: os.makedirs(self.file, exist_ok=True))
         self.assertIn(f"{self.file}: Is a directory", line)
 
+    def test_a_fifo_blocks_nobody(self):
+        os.remove(self.file)
+        (line,) = self.spoil_and_ask(lambda: os.path.exists(self.file) or os.mkfifo(self.file))
+        self.assertIn(f"{self.file}: not a regular file", line)
+
     def test_empty_or_half_written(self):
         self.assertEqual(len(self.spoil_and_ask(lambda: write_file(self.file, ""))), 1)
         self.assertEqual(len(self.spoil_and_ask(lambda: write_file(self.file, f"qa:{HASH[:20]}"))), 1)

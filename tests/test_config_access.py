@@ -254,7 +254,12 @@ class ConfigurationTests(ConfigCase):
             )
 
     def test_a_file_that_cannot_be_read(self) -> None:
-        for value, reason in (("absent", "No such file"), (".", "Is a directory"), ("", "no file is named")):
+        for value, reason in (
+            ("absent", "No such file"),
+            (".", "Is a directory"),
+            ("", "no file is named"),
+            ("/dev/zero", "not a regular file"),
+        ):
             text = self.refusal(f"[access]\nfile = {value}")
             self.assertTrue(text.startswith(f"[access] file (wsmb.ini line 2): '{value}': {reason}"), text)
         self.assertIn("environment WSMB_ACCESS_FILE", self.refusal("", {"WSMB_ACCESS_FILE": "absent"}))

@@ -157,6 +157,7 @@ class FileTests(ConfigCase):
 
     def test_folder_and_names_that_are_none(self):
         self.assertIn("Is a directory", self.no_file(self.cwd))
+        self.assertIn("cannot be read (not a regular file); name a file", self.no_file("/dev/zero"))
         self.assertIn("no name of a file", self.no_file("a\x00b"))
         self.assertIn("No such file", self.no_file("a\nb"))
 

@@ -44,7 +44,17 @@ LAYERS = (
     {"settings"},
     {"access"},
     {"addresses", "cores", "errors", "fair_queue", "figures"},
-    {"frames", "lean", "log_json", "notify", "open_files", "periodic", "stamps", "time_stamp"},
+    {
+        "frames",
+        "lean",
+        "log_json",
+        "notify",
+        "open_files",
+        "periodic",
+        "regular_file",
+        "stamps",
+        "time_stamp",
+    },
 )
 PURE = {
     "errors",
@@ -95,6 +105,7 @@ PURE = {
     "throttle",
     "htpasswd",
     "user_files",
+    "regular_file",
     "stamps",
     "config",
     "store.memory",

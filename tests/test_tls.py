@@ -125,6 +125,8 @@ class FirstReadTests(TlsCase):
         self.assertEqual(self.refusal(), f"{self.key}: holds no private key without a password in PEM")
         os.remove(self.key)
         self.assertIn("cannot be read", self.refusal())
+        os.mkfifo(self.key)
+        self.assertEqual(self.refusal(), f"{self.key}: cannot be read (not a regular file)")
 
     def test_a_key_with_a_password_is_none(self) -> None:
         key = serialization.load_pem_private_key(self.key.read_bytes(), None)

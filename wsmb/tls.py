@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from wsmb.errors import SettingError
 from wsmb.htpasswd import is_user_name
+from wsmb.regular_file import read_regular
 from wsmb.settings import TlsSettings, TlsUsers
 from wsmb.stamps import Stamp, stamp
 
@@ -151,8 +152,7 @@ def certificate_user(transport: Any) -> str | None:
 
 def _load(path: str, read: Any) -> Any:
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_regular(path)
     except OSError as error:
         raise SettingError(f"{path}: cannot be read ({error.strerror})") from None
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from wsmb import htpasswd
 from wsmb.errors import SettingError
 from wsmb.htpasswd import Entries, Users
+from wsmb.regular_file import read_regular
 from wsmb.stamps import Stamp, stamp
 
 _SETTING = "htpasswd (--htpasswd or [credential])"
@@ -32,9 +32,15 @@ class Reading(NamedTuple):
 class UserFiles:
     """htpasswd files, and `user:hash` lines behind them; the first line of a user counts."""
 
-    def __init__(self, files: Sequence[str], lines: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        files: Sequence[str],
+        lines: Sequence[str] = (),
+        read_file: Callable[[str], bytes] = read_regular,
+    ) -> None:
         self._files = tuple(files)
         self._lines = tuple(lines)
+        self._read_file = read_file
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UserFiles) and self._all == other._all
@@ -53,7 +59,7 @@ class UserFiles:
     def read(self) -> Reading:
         """Read all of them; SettingError if one cannot be read or has no user who can log in. Blocks."""
         stamps = self.stamps()
-        texts = {file: _read_file(file) for file in self._files}
+        texts = {file: self._entries(file) for file in self._files}
         if self._lines:
             texts[_LINES] = htpasswd.parse("\n".join(self._lines).encode("utf-8", "surrogatepass"))
         if not texts:
@@ -64,15 +70,15 @@ class UserFiles:
         passed_over = tuple(f"{place}: {_bad_lines(one)}" for place, one in texts.items() if one.bad_lines)
         return Reading(htpasswd.merge(texts.values()), stamps, passed_over)
 
-
-def _read_file(file: str) -> Entries:
-    try:
-        return htpasswd.parse(Path(file).read_bytes())
-    except FileNotFoundError:
-        raise _unusable(file, "no such file") from None
-    except OSError as error:
-        why = error.strerror or "cannot be read"
-        raise SettingError(f"{_SETTING}: {file}: {why}; make it readable for the broker's own user") from None
+    def _entries(self, file: str) -> Entries:
+        try:
+            return htpasswd.parse(self._read_file(file))
+        except FileNotFoundError:
+            raise _unusable(file, "no such file") from None
+        except OSError as error:
+            why = error.strerror or "cannot be read"
+            remedy = "name a file that the broker's own user may read"
+            raise SettingError(f"{_SETTING}: {file}: {why}; {remedy}") from None
 
 
 def _unusable(place: str, why: str) -> SettingError:

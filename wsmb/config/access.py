@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from wsmb.access import AccessRules
 from wsmb.config import options
@@ -12,6 +11,7 @@ from wsmb.config.given import Folders, Gathered, Given, Rank
 from wsmb.config.ini import Ini, IniSection
 from wsmb.config.values import shown
 from wsmb.errors import SettingError
+from wsmb.regular_file import read_regular
 
 SECTION = options.ACCESS_FILE.section
 
@@ -61,7 +61,7 @@ def _parts(
 def _of_file(named: Given[str], folders: Folders) -> list[AccessLine]:
     path = folders.to_be_read(named.value, named.rank)
     try:
-        data = Path(path).read_bytes() if named.value else b""
+        data = read_regular(path) if named.value else b""
         reason = "" if named.value else "no file is named"
     except (OSError, ValueError) as error:
         data, reason = b"", (error.strerror if isinstance(error, OSError) else None) or "cannot be read"

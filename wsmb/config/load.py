@@ -16,6 +16,7 @@ from wsmb.config.ini import Ini, read_ini
 from wsmb.config.option import Option
 from wsmb.config.values import is_safe_from_listeners, printable, shown
 from wsmb.errors import SettingError
+from wsmb.regular_file import read_regular
 from wsmb.settings import ChannelSettings, KeepData, Limits, Settings, TlsSettings, TlsUsers, WebhookSettings
 from wsmb.stamps import Stamp, stamp
 
@@ -67,8 +68,7 @@ def _file(config_file: str | None, cwd: str, stamps: dict[str, Stamp]) -> tuple[
 def _read_file(path: str, config_file: str) -> Ini:
     name = printable(config_file)
     try:
-        with open(path, "rb") as file:
-            return read_ini(file.read(), name)
+        return read_ini(read_regular(path), name)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no name of a file"
         remedy = "name a file that is there and may be read"
