@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 
 from tests.support_protocol import Transport, World, basic, client_frame
 from wsmb.config.access_lines import AccessLine, access_rules
+from wsmb.events import Events
 from wsmb.http.routes import pattern
 from wsmb.http.side import HttpSide
 from wsmb.settings import ChannelSettings, KeepData
+from wsmb.webhooks import Webhooks
 
 KEPT = ChannelSettings(keep_data=KeepData.OFFLINE)
 ALWAYS = ChannelSettings(keep_data=KeepData.ALWAYS)
@@ -153,8 +156,22 @@ class HttpWorld(World):
         super().__init__(**settings)
         self.unsent: dict[object, int] = {}
         """How many bytes the other end of a transport has not taken."""
-        self.http = HttpSide(self.factory, self.clock, lambda transport: self.unsent.get(transport, 0))
+        self.hooks: list[Deferred[int]] = []
+        """Requests to webhooks that are not answered."""
+        self.webhooks = Webhooks(self.settings.webhooks, self.clock, self._post)
+        self.events = Events(self.broker, self.settings, self.webhooks.tell, "b")
+        self.http = HttpSide(
+            self.factory,
+            self.clock,
+            self.events,
+            self.webhooks,
+            lambda transport: self.unsent.get(transport, 0),
+        )
         self.description = Description(self.http.description)
+
+    def _post(self, *_: bytes) -> Deferred[int]:
+        self.hooks.append(Deferred())
+        return self.hooks[-1]
 
     def turn(self) -> None:
         """All that goes on without time going by, but what the store is to do."""

@@ -189,6 +189,23 @@ class MoveTests(SynchronousTestCase):
         self.assertEqual(watcher.looks(), ["receiver-came c", "receiver-went c"])
         self.assertEqual(watcher.looks(), [])
 
+    def test_the_same_again_and_again_is_told_ever_more_rarely(self) -> None:
+        watcher = Watcher(receiver_events=True)
+        numbers = []
+        for _ in range(200):
+            watcher.leave(watcher.drained())
+            numbers.append(len(watcher.looks()))
+        seconds = [second for second, number in enumerate(numbers, start=1) if number]
+        self.assertEqual(seconds, [1, 2, 4, 8, 16, 32, 64, 124, 184])
+        self.assertEqual(set(numbers), {0, 2})
+        watcher.looks(3 * 60)
+        receiver = watcher.drained()
+        self.assertEqual(watcher.looks(), ["receiver-came c"])
+        watcher.leave(receiver)
+        watcher.looks()
+        watcher.looks(10)
+        self.assertEqual(watcher.events._moves, {})
+
     def test_their_numbers(self) -> None:
         watcher = Watcher(receiver_events=True)
         listener = watcher.bench.receiver(CHANNEL)
@@ -227,6 +244,19 @@ class MoveTests(SynchronousTestCase):
         watcher.drained("a")
         watcher.drained("b")
         self.assertEqual(watcher.looks(), ["receiver-came a"])
+
+    def test_in_turn_and_behind_what_begins_and_is_over(self) -> None:
+        """However many come and go at each look."""
+        watcher = Watcher(receiver_events=True, waiting_items=1)
+        moved = watcher.bench.broker.moved
+        for number in range(MOST_A_LOOK):
+            moved(f"c{number}", 1)
+        watcher.sent(count=2)
+        told = watcher.looks()
+        self.assertEqual((told[0], len(told)), ("waiting c", MOST_A_LOOK))
+        for number in range(MOST_A_LOOK - 1):
+            moved(f"c{number}", 1)
+        self.assertEqual(watcher.looks()[0], f"receiver-came c{MOST_A_LOOK - 1}")
 
     def test_names_that_are_made_up_do_not_fill_the_memory(self) -> None:
         watcher = Watcher(receiver_events=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,9 @@ from tests.support_http import KEPT, HttpWorld, rules
 from tests.support_protocol import client_frame
 from wsmb.figures import TIMES_S, Histogram
 from wsmb.http.metrics import Lag
+from wsmb.settings import WebhookSettings
+
+ROOT = Path(__file__).parents[1]
 
 
 class MetricsTests(SynchronousTestCase):
@@ -98,6 +104,57 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(self.read(world)["wsmb_requests_refused_total 401"], 1)
         for status, count in (("400", 1), ("401", 1), ("413", 1)):
             self.assertEqual(found[f"wsmb_http_answers_total {status}"], count)
+
+    def test_the_names_are_those_of_the_document_and_the_dashboard(self) -> None:
+        text = self.world().ask("GET", "/metrics", user="ops").body.decode()
+        told = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+        table = (ROOT / "docs" / "http.md").read_text().partition("## Metrics")[2]
+        self.assertEqual(set(re.findall(r"`(wsmb_\w+)", table)), {one for one in told if one[:5] == "wsmb_"})
+        dashboard = (ROOT / "examples/grafana/wsmb.json").read_text()
+        asked = re.findall(r"\b((?:wsmb|process)_\w+?)(?:_bucket)?\b", dashboard)
+        self.assertEqual(set(asked) - told, set())
+
+    def test_items_over_http(self) -> None:
+        world = self.world()
+        world.ask("POST", "/channels/sms", [1, [2, 3], {"a": [4, 5]}])
+        world.ask("POST", "/channels/sms", "one, two")
+        world.ask("GET", "/channels/sms?max=1")
+        world.settle()
+        found = self.read(world)
+        self.assertEqual(found["wsmb_http_items_received_total"], 4)
+        self.assertEqual(found["wsmb_http_items_sent_total"], 4)
+
+    def test_events_and_webhooks(self) -> None:
+        kept = replace(KEPT, waiting_items=1)
+        quiet = ("$events", replace(KEPT, max_waiting_items_per_channel=1))
+        hooks = WebhookSettings(("https://one.example/a", "https://two.example/b"), b"k" * 24)
+        world = self.world(default_channel=kept, channels=(quiet,), webhooks=hooks)
+        self.assertEqual(self.read(world)["wsmb_webhook_events_delivered_total https://two.example"], 0)
+        for now_s, channel in enumerate(("a", "b", "c")):
+            world.ask("POST", f"/channels/{channel}", [1, 2])
+            world.events.look(now_s)
+        found = self.read(world)
+        self.assertEqual(found["wsmb_webhook_waiting_events https://one.example"], 3)
+        world.hooks[0].callback(204)
+        world.hooks[1].callback(500)
+        world.settle()
+        found = self.read(world)
+        self.assertEqual((found["wsmb_events_total waiting"], found["wsmb_events_total no-receiver"]), (3, 0))
+        self.assertEqual(found["wsmb_events_lost_total"], 2)
+        for name, one, two in (
+            ("events_delivered_total", 1, 0),
+            ("failed_attempts_total", 0, 1),
+            ("events_given_up_total", 0, 0),
+            ("events_dropped_total", 0, 0),
+            ("waiting_events", 2, 3),
+        ):
+            for place, count in (("one", one), ("two", two)):
+                self.assertEqual(found[f"wsmb_webhook_{name} https://{place}.example"], count, name)
+        world.webhooks.stop(0)
+        world.turn()
+        found = self.read(world)
+        self.assertEqual(found["wsmb_webhook_events_given_up_total https://two.example"], 1)
+        self.assertEqual(found["wsmb_webhook_events_dropped_total https://two.example"], 2)
 
     def test_what_is_in_memory(self) -> None:
         world = self.world()

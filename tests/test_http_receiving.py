@@ -11,7 +11,7 @@ from tests.support_http import KEPT, Answer, HttpClient, HttpWorld, rules
 from tests.support_protocol import client_frame
 from wsmb.errors import CloseCode, Code, CommandError, StoreError
 from wsmb.http.receiving import MOST_ROUNDS, Round, Rounds
-from wsmb.http.visitor import Delivered, Heard, Visitor, understand
+from wsmb.http.visitor import Delivered, Heard, ItemCounts, Visitor, understand
 from wsmb.replies import numbered
 from wsmb.settings import ChannelSettings
 
@@ -326,7 +326,7 @@ class RoundTests(SynchronousTestCase):
 
         def make(heard: Heard) -> Visitor:
             soon = partial(world.clock.callLater, 0)
-            made.append(Visitor(world.broker, world.factory.time_stamp, "qa", soon, heard))
+            made.append(Visitor(world.broker, world.factory.time_stamp, "qa", soon, heard, ItemCounts()))
             return made[0]
 
         one = Round(make, "sms", 10, lambda: None)
@@ -366,7 +366,7 @@ class UnderstandTests(SynchronousTestCase):
         ):
             payload = b'{"command":"send-message",%s,"channel":1,"data" : {"a": [1]} }' % fields
             heard = understand(numbered(payload, 17, True))
-            self.assertEqual(heard[:3], Delivered(17, b'[{"a": [1]}]', True, 0)[:3])
+            self.assertEqual(heard[:4], Delivered(17, b'[{"a": [1]}]', [b'{"a": [1]}'], True, 0)[:4])
 
     def test_such_a_frame_is_received(self) -> None:
         world = HttpWorld(default_channel=KEPT)

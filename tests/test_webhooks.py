@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseNeverReceived
 
 from wsmb.settings import WebhookSettings
 from wsmb.webhooks import (
@@ -145,6 +147,11 @@ class WebhookTests(SynchronousTestCase):
         self.assertEqual(self.bodies(), [[1]] * 2)
         self.assertIn("no answer in time", self.lines[0])
 
+    def test_no_answer_in_time_as_twisted_web_says_it(self) -> None:
+        self.tell(1)
+        self.poster.fail(ResponseNeverReceived([Failure(CancelledError())]))
+        self.assertEqual(self.lines, ["webhook https://hooks.example: no answer in time; it is tried again"])
+
     def test_the_oldest_are_dropped_and_counted(self) -> None:
         self.tell(0)
         self.tell(*range(1, MOST_WAITING + 4))
@@ -175,6 +182,30 @@ class WebhookTests(SynchronousTestCase):
         self.hooks.use_settings(WebhookSettings())
         self.clock.advance(0)
         self.assertEqual((self.bodies()[2:], self.clock.getDelayedCalls()), ([], []))
+
+    def test_another_key_loses_nothing(self) -> None:
+        self.tell(1)
+        self.poster.answer(500)
+        self.tell(2)
+        self.hooks.use_settings(WebhookSettings((URL,), b"l" * 24))
+        self.clock.advance(1)
+        self.poster.answer()
+        self.assertEqual(self.bodies(), [[1], [1], [2]])
+        self.tell(3)
+        self.poster.answer()
+        (_, headers, _) = self.poster.posts[-1]
+        signed = b"%s.%s.[3]" % (headers[b"webhook-id"], headers[b"webhook-timestamp"])
+        expected = base64.b64encode(hmac.digest(b"l" * 24, signed, hashlib.sha256))
+        self.assertEqual(headers[b"webhook-signature"], b"v1," + expected)
+
+    def test_what_is_dropped_with_its_url_is_told(self) -> None:
+        self.tell(1)
+        self.tell(2)
+        self.hooks.use_settings(WebhookSettings())
+        self.clock.advance(0)
+        self.hooks.report()
+        self.assertIn("1 events given up", self.lines[0])
+        self.assertIn("1 events dropped", self.lines[1])
 
     def test_no_path_and_no_key_in_the_log(self) -> None:
         self.tell(1)

@@ -123,7 +123,7 @@ class BrokerService(service.Service):
             # It takes memory, so only where it is wanted.
             from wsmb.http.side import HttpSide  # noqa: PLC0415
 
-            self._http = HttpSide(self._factory, self._reactor)
+            self._http = HttpSide(self._factory, self._reactor, self._events, self._webhooks)
             for text, endpoint in self._http_endpoints:
                 self._listen(text, settings.http_place, endpoint, self._http.site)
 

@@ -7,6 +7,7 @@ of a kind a second.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -16,11 +17,16 @@ from wsmb.errors import StoreError
 from wsmb.settings import ChannelSettings, Settings
 
 CHANNEL = "$events"
+KINDS = ("no-receiver", "receiver-back", "waiting", "waiting-over", "receiver-came", "receiver-went")
 LOOK_S = 1.0
 MOST_A_LOOK = 200
 """Events of one look; what is still true is told by the next one."""
 MOST_MOVES = 10_000
-"""Channels whose receivers came and went since the last look."""
+"""Channels whose receivers have come and gone lately."""
+LONGEST_REST_S = 60.0
+"""Between two looks that tell of the same channel's receivers, if they come and go all the time."""
+QUIET_S = 10.0
+"""After so long without any they are told of at once again."""
 
 _encode = msgspec.json.encode
 Tell = Callable[[Sequence[bytes]], None]
@@ -55,6 +61,33 @@ class _Watched:
         return self.is_told_alone or self.is_told_waiting
 
 
+class _Moves:
+    """Receivers of one channel that came and went and have not been told of. What is told again and again is
+    told ever more rarely."""
+
+    __slots__ = ("_rest_s", "_told_s", "came", "went")
+
+    def __init__(self) -> None:
+        self.came = self.went = 0
+        self._told_s: float | None = None
+        self._rest_s = 0.0
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether there is something that is to be told now."""
+        return bool(self.came or self.went) and (self._told_s is None or now_s - self._told_s >= self._rest_s)
+
+    def told(self, now_s: float) -> None:
+        """It has been told."""
+        self.came = self.went = 0
+        self._told_s = now_s
+        self._rest_s = min(2 * self._rest_s or LOOK_S, LONGEST_REST_S)
+
+    def is_quiet(self, now_s: float) -> bool:
+        """Whether it may be forgotten."""
+        quiet_s = max(QUIET_S, 2 * self._rest_s)
+        return not (self.came or self.went) and self._told_s is not None and now_s - self._told_s >= quiet_s
+
+
 class Events:
     """Looks, and tells. `boot`: what the ids of this start's events begin with; `post` gets the events for
     webhooks, as JSON texts."""
@@ -65,10 +98,13 @@ class Events:
         self._boot = boot
         self._number = 0
         self._watched: dict[str, _Watched] = {}
-        self._moves: dict[str, list[int]] = {}
+        self._moves: dict[str, _Moves] = {}
+        self.raised: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+        """Events that were told, by kind."""
         self.lost = 0
-        """Events that could not be told, since somebody has last looked: for want of room, or as the store
-        did not take them."""
+        """Events that could not be told, or kept on the channel: for want of room, or as the store did not
+        take them."""
+        self._lost_taken = 0
         self.use_settings(settings)
 
     def use_settings(self, settings: Settings) -> None:
@@ -94,29 +130,40 @@ class Events:
             if len(self._moves) >= MOST_MOVES:
                 self.lost += 1
                 return
-            moves = self._moves[name] = [0, 0]
-        moves[change < 0] += abs(change)
+            moves = self._moves[name] = _Moves()
+        if change > 0:
+            moves.came += change
+        else:
+            moves.went -= change
 
     def look(self, now_s: float) -> None:
         """Tell what has changed. To be called every LOOK_S; `now_s`: seconds, monotonic."""
         if self._broker.is_stopping:
             return
         events: list[bytes] = []
-        self._tell_moves(events)
         if self._looks or self._watched:
             self._look_at_stock(events, now_s)
+        self._tell_moves(events, now_s)  # with what room there is: of these there can be more at each look
         if events:
             self._tell(events)
 
-    def _tell_moves(self, events: list[bytes]) -> None:
-        while self._moves and len(events) < MOST_A_LOOK:
-            name, (came, went) = self._moves.popitem()
+    def _tell_moves(self, events: list[bytes], now_s: float) -> None:
+        for name, moves in list(self._moves.items()):
+            if len(events) >= MOST_A_LOOK:
+                break
+            if not moves.is_due(now_s):
+                if moves.is_quiet(now_s):
+                    del self._moves[name]
+                continue
+            del self._moves[name]
             if name.startswith("$") or not self._settings.channel(name).receiver_events:
                 continue
-            if came:
-                events.append(self._event("receiver-came", name, number=came))
-            if went:
-                events.append(self._event("receiver-went", name, number=went))
+            if moves.came:
+                events.append(self._event("receiver-came", name, number=moves.came))
+            if moves.went:
+                events.append(self._event("receiver-went", name, number=moves.went))
+            moves.told(now_s)
+            self._moves[name] = moves  # behind those that wait
 
     def _look_at_stock(self, events: list[bytes], now_s: float) -> None:
         stock, watched = self._broker.store.stock, self._watched
@@ -166,6 +213,7 @@ class Events:
 
     def _event(self, event: str, name: str, **numbers: int) -> bytes:
         self._number += 1
+        self.raised[event] += 1
         items, size_bytes = self._broker.store.stock.of(name)
         return _encode(
             {
@@ -196,5 +244,6 @@ class Events:
 
     def take_lost(self) -> int:
         """How many were lost since the last call."""
-        lost, self.lost = self.lost, 0
+        lost = self.lost - self._lost_taken
+        self._lost_taken = self.lost
         return lost

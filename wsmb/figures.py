@@ -25,6 +25,27 @@ class Histogram:
         self.sum += value
 
 
+class WebhookFigures:
+    """Of all webhooks since the start, by where they post to."""
+
+    __slots__ = ("delivered", "dropped", "failed_attempts", "given_up")
+
+    def __init__(self) -> None:
+        self.delivered: Counter[str] = Counter()
+        """Events that were taken."""
+        self.failed_attempts: Counter[str] = Counter()
+        """Requests that were answered by anything but 2xx, or not at all."""
+        self.given_up: Counter[str] = Counter()
+        """Events that nobody took at any attempt."""
+        self.dropped: Counter[str] = Counter()
+        """Events that were never sent: too many waited, the URL was removed, the broker stopped."""
+
+    def begin(self, place: str) -> None:
+        """From now on there is a webhook: its figures are 0, and not unknown."""
+        for counter in (self.delivered, self.failed_attempts, self.given_up, self.dropped):
+            counter[place] += 0
+
+
 class StoreFigures:
     """Of a store since the start."""
 

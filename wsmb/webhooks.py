@@ -12,8 +12,8 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,12 +22,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsmb import __version__
+from wsmb.figures import WebhookFigures
 from wsmb.settings import WebhookSettings
 
 MOST_EVENTS = 100
 """In one request."""
-MOST_WAITING = 1_000
-"""For one URL; of more, the oldest are dropped."""
+MOST_WAITING = 10_000
+"""For one URL, as many as there are channels of which the broker knows what waits; of more, the oldest are
+dropped."""
 MOST_ATTEMPTS = 14
 TIMEOUT_S = 10.0
 LONGEST_BREAK_S = 300.0
@@ -70,24 +72,30 @@ Send = Callable[[bytes, dict[bytes, bytes], bytes], "Deferred[int]"]
 class Webhook:
     """One URL, and what waits for it."""
 
-    def __init__(self, url: str, key: bytes, send: Send, reactor: Any) -> None:
+    def __init__(self, url: str, key: bytes, send: Send, reactor: Any, figures: WebhookFigures) -> None:
         parts = urlsplit(url)
         self.place = f"{parts.scheme}://{parts.netloc}"
         """For the log. The path may be a secret."""
         self._url = url.encode()
-        self._key = key
+        self.key = key
         self._send = send
         self._reactor = reactor
+        self._figures = figures
+        figures.begin(self.place)
         self._queue: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._post: Post | None = None
         self._request: Deferred[Any] | None = None
         self._timer: Any = None
         self._idle: Deferred[None] | None = None
-        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many events are not taken yet, with those of the request that is under way."""
+        return len(self._queue) + (0 if self._post is None else self._post.events)
 
     def tell(self, events: Sequence[bytes]) -> None:
         """Post `events` (JSON texts) in their turn."""
-        self.dropped += max(0, len(self._queue) + len(events) - MOST_WAITING)
+        self._figures.dropped[self.place] += max(0, len(self._queue) + len(events) - MOST_WAITING)
         self._queue.extend(events)
         self._next()
 
@@ -104,13 +112,14 @@ class Webhook:
     def _attempt(self, post: Post) -> None:
         self._timer = None
         post.attempts += 1
-        headers = post.headers(self._key, int(time.time()))
+        headers = post.headers(self.key, int(time.time()))
         self._request = self._send(self._url, headers, post.body).addTimeout(TIMEOUT_S, self._reactor)
         self._request.addCallbacks(self._answered, self._failed, (post,), {}, (post,))
         self._request.addErrback(lambda failure: _log.failure("a webhook has failed", failure))
 
     def _answered(self, status: int, post: Post) -> None:
         if 200 <= status < 300:
+            self._figures.delivered[self.place] += post.events
             if post.attempts > 1:
                 _log.info(
                     "webhook {place}: taken after {attempts} attempts",
@@ -125,8 +134,10 @@ class Webhook:
         self._try_again(post, _trouble(failure))
 
     def _try_again(self, post: Post, trouble: str) -> None:
+        self._figures.failed_attempts[self.place] += 1
         is_last = post.attempts >= MOST_ATTEMPTS or self._idle is not None
         if is_last:
+            self._figures.given_up[self.place] += post.events
             _log.warn(
                 "webhook {place}: {count} events given up after {attempts} attempts: {trouble}",
                 place=self.place,
@@ -158,25 +169,20 @@ class Webhook:
         return self._idle.addBoth(lambda _: timer.cancel() if timer.active() else None)
 
     def _give_up(self) -> None:
-        self.dropped += len(self._queue)
+        self._figures.dropped[self.place] += len(self._queue)
         self._queue.clear()
         if self._request is not None:
             self._request.cancel()
-
-    def take_dropped(self) -> int:
-        """How many events were dropped before their turn since the last call."""
-        dropped, self.dropped = self.dropped, 0
-        return dropped
 
 
 def _trouble(failure: Failure) -> str:
     """What went wrong with a request, in words."""
     error: Any = failure.value
-    if isinstance(error, TimeoutError | CancelledError):
-        return "no answer in time"
     reasons = getattr(error, "reasons", None)  # twisted.web wraps them
     if reasons:
         error = reasons[0].value
+    if isinstance(error, TimeoutError | CancelledError):
+        return "no answer in time"
     return f"{type(error).__name__} {error}"[:_MOST_TROUBLE_CHARS].strip()
 
 
@@ -189,6 +195,8 @@ class Webhooks:
         self._send = send
         self._hooks: dict[str, Webhook] = {}
         self._settings = WebhookSettings()
+        self.figures = WebhookFigures()
+        self._dropped_told: Counter[str] = Counter()
         self.use_settings(settings)
 
     def use_settings(self, settings: WebhookSettings) -> None:
@@ -197,8 +205,8 @@ class Webhooks:
             return
         old, self._hooks = self._hooks, {}
         for url in settings.urls:
-            is_known = url in old and settings.key == self._settings.key
-            self._hooks[url] = old.pop(url) if is_known else self._make(url, settings.key)
+            hook = self._hooks[url] = old.pop(url) if url in old else self._make(url, settings.key)
+            hook.key = settings.key
         self._settings = settings
         for hook in old.values():
             hook.stop(0)
@@ -209,7 +217,7 @@ class Webhooks:
             from wsmb.posting import Poster  # noqa: PLC0415
 
             self._send = Poster(self._reactor).post
-        return Webhook(url, key, self._send, self._reactor)
+        return Webhook(url, key, self._send, self._reactor, self.figures)
 
     def tell(self, events: Sequence[bytes]) -> None:
         """Post `events` (JSON texts) to all of them."""
@@ -218,14 +226,18 @@ class Webhooks:
 
     def report(self) -> None:
         """Say in the log what was dropped since the last call."""
+        dropped = self.figures.dropped
+        for place, count in (dropped - self._dropped_told).items():
+            _log.warn("webhook {place}: {count} events dropped before their turn", place=place, count=count)
+        self._dropped_told = dropped.copy()
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many events are not taken yet, by where they are posted to."""
+        waiting: Counter[str] = Counter()
         for hook in self._hooks.values():
-            dropped = hook.take_dropped()
-            if dropped:
-                _log.warn(
-                    "webhook {place}: {count} events dropped before their turn",
-                    place=hook.place,
-                    count=dropped,
-                )
+            waiting[hook.place] += hook.waiting
+        return waiting
 
     def stop(self, grace_s: float) -> Deferred[Any]:
         """Send what waits, within `grace_s`, and nothing after that. Fires then."""

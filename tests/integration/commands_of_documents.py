@@ -5,7 +5,9 @@ Not among the tests that `make test` runs, for it takes half a minute: `make doc
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from tests import docs_commands
 from tests.integration.broker_process import LIMIT_S, PASSWORD, USER, answers, free_port, poll
+from tests.integration.hook_server import HookServer
 from tests.integration.installed import installed
 from tests.integration.keeping_case import SqliteCase
 from tests.support import need
@@ -35,13 +38,14 @@ class DocumentCase(SqliteCase):
     """The commands of one document, each of which has to be run."""
 
     document = ""
+    ini = ""
 
     def setUp(self) -> None:
         super().setUp()
         self.left = docs_commands.run_by(self.document, __name__)
         self.here = self.folder()
         self.http_port = free_port()
-        self.told = self.keeping(f"[http]\nlisten = tcp:{self.http_port}\n")
+        self.told = self.keeping(f"{self.ini}[http]\nlisten = tcp:{self.http_port}\n")
         self.environ = installed(self.folder(), {"HOME": str(self.here)})
         self.environ |= {"WSMB_URL": f"ws://127.0.0.1:{self.told.port}/", "WSMB_USER": USER}
         self.environ["WSMB_PASSWORD"] = PASSWORD
@@ -187,10 +191,23 @@ class CommandLineTests(DocumentCase):
 
 class EventsTests(DocumentCase):
     document = "docs/events.md"
+    ini = "[events]\nwaiting_items = 1\n"
 
     def test_all(self) -> None:
         need("curl")
         self.start(self.line("wsmb receive"))
+        hooks = HookServer()
+        self.addCleanup(hooks.stop)
+        hooks.start()
+        text = (docs_commands.ROOT / self.document).read_text()
+        lines = re.findall(r'^(?:url = "|header = "|fail|silent|max-time).*$', text, re.MULTILINE)
+        lines[0] = f'url = "{hooks.url}"'
+        (self.here / "hook.curlrc").write_text("\n".join(lines))
+        self.start(self.line("wsmb receive"))
+        self.run_line("wsmb send sms 1 2")
+        (request,) = hooks.wait(1)
+        self.assertEqual(json.loads(request.body)["event"], "waiting")
+        self.assertEqual(request.headers["content-type"], "application/json")
         stream = self.start(self.line("curl ").replace("-u qa", f"-u {USER}:{PASSWORD}"))
         self.assertIn("retry:", stream.stdout.readline())
         self.assertRegex(self.run_line(self.line("echo ")), r"^whsec_[\w+/=]{44}$")

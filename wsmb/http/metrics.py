@@ -4,7 +4,7 @@ anyway: to have them costs messages nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -19,9 +19,11 @@ from prometheus_client.registry import Collector
 
 from wsmb import __version__
 from wsmb.errors import Code
+from wsmb.events import Events
 from wsmb.factory import BrokerFactory
 from wsmb.figures import Histogram
 from wsmb.http.traffic import traffic
+from wsmb.webhooks import Webhooks
 
 CONTENT_TYPE: str = CONTENT_TYPE_LATEST
 LAG_INTERVAL_S = 0.1
@@ -51,18 +53,36 @@ class Lag:
         self._wait()
 
 
+class HttpFigures(NamedTuple):
+    """What the HTTP side has now, and has had since the start."""
+
+    connections: int
+    streams: int
+    unacknowledged: int
+    """Requests whose deliveries are not all acknowledged."""
+    items_in: int
+    items_out: int
+    answered: Mapping[int, int]
+    """Answers by status."""
+
+
 class Metrics(Collector):
     """All of them."""
 
     def __init__(
-        self, factory: BrokerFactory, lag: Lag, http: Callable[[], tuple[int, int, int, Mapping[int, int]]]
+        self,
+        factory: BrokerFactory,
+        lag: Lag,
+        http: Callable[[], HttpFigures],
+        events: Events,
+        webhooks: Webhooks,
     ) -> None:
-        """`http` gives what the HTTP side has: connections, event streams, requests whose deliveries are
-        not all acknowledged, answers by status."""
         self._factory = factory
         self._broker = factory.broker
         self._lag = lag
         self._http = http
+        self._events = events
+        self._webhooks = webhooks
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -80,6 +100,7 @@ class Metrics(Collector):
         yield from self._of_failures()
         yield from self._of_store()
         yield from self._of_http()
+        yield from self._of_events()
         yield _histogram("wsmb_reactor_lag_seconds", "How late timers are called.", self._lag.histogram)
 
     def _of_connections(self) -> Iterator[Metric]:
@@ -147,11 +168,34 @@ class Metrics(Collector):
         )
 
     def _of_http(self) -> Iterator[Metric]:
-        connections, streams, rounds, answered = self._http()
-        yield _gauge("wsmb_http_connections", "TCP connections of the HTTP side.", connections)
-        yield _gauge("wsmb_http_event_streams", "Event streams.", streams)
-        yield _gauge("wsmb_http_unacknowledged", "Requests with deliveries to acknowledge.", rounds)
-        yield _labelled(CounterMetricFamily, "wsmb_http_answers", "By status.", "status", answered)
+        http = self._http()
+        yield _gauge("wsmb_http_connections", "TCP connections of the HTTP side.", http.connections)
+        yield _gauge("wsmb_http_event_streams", "Event streams.", http.streams)
+        yield _gauge(
+            "wsmb_http_unacknowledged", "Requests with deliveries to acknowledge.", http.unacknowledged
+        )
+        yield _counter("wsmb_http_items_received", "Items that came over HTTP.", http.items_in)
+        yield _counter("wsmb_http_items_sent", "Items that went out over HTTP.", http.items_out)
+        yield _labelled(CounterMetricFamily, "wsmb_http_answers", "By status.", "status", http.answered)
+
+    def _of_events(self) -> Iterator[Metric]:
+        events, hooks = self._events, self._webhooks.figures
+        yield _labelled(CounterMetricFamily, "wsmb_events", "Events that were told.", "event", events.raised)
+        yield _counter("wsmb_events_lost", "Events that could not be told or kept.", events.lost)
+        for name, text, values in (
+            ("events_delivered", "Events that were taken.", hooks.delivered),
+            ("events_given_up", "Events that were given up after all attempts.", hooks.given_up),
+            ("events_dropped", "Events that were never sent.", hooks.dropped),
+            ("failed_attempts", "Requests that were not answered by 2xx.", hooks.failed_attempts),
+        ):
+            yield _labelled(CounterMetricFamily, f"wsmb_webhook_{name}", text, "webhook", values)
+        yield _labelled(
+            GaugeMetricFamily,
+            "wsmb_webhook_waiting_events",
+            "Events that are not taken yet.",
+            "webhook",
+            self._webhooks.waiting,
+        )
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

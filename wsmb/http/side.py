@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -11,12 +11,13 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from wsmb.errors import Code, CommandError, StoreError
+from wsmb.events import Events
 from wsmb.factory import BrokerFactory
 from wsmb.http import page_files
 from wsmb.http.admin import Admin
 from wsmb.http.call import BadRequestError, Call
 from wsmb.http.kernel import unsent_bytes
-from wsmb.http.metrics import CONTENT_TYPE, Lag, Metrics
+from wsmb.http.metrics import CONTENT_TYPE, HttpFigures, Lag, Metrics
 from wsmb.http.polling import Look, Poll
 from wsmb.http.receiving import MOST_BYTES, Round, Rounds
 from wsmb.http.request import BoundedRequest
@@ -25,7 +26,8 @@ from wsmb.http.sending import ARGUMENTS, LONGEST_WAIT_S, Sending
 from wsmb.http.site import BoundedSite
 from wsmb.http.streams import MOST_BYTES as STREAM_BYTES
 from wsmb.http.streams import Stream, Streams, Unsent
-from wsmb.http.visitor import Heard, Visitor
+from wsmb.http.visitor import Heard, ItemCounts, Visitor
+from wsmb.webhooks import Webhooks
 from wsmb.wire import delay
 
 DEFAULT_MOST, MOST = 10, 1_000
@@ -46,19 +48,28 @@ _decode_acks = msgspec.json.Decoder(_Acks).decode
 class HttpSide:
     """The HTTP side of one broker."""
 
-    def __init__(self, factory: BrokerFactory, reactor: Any, unsent: Unsent = unsent_bytes) -> None:
+    def __init__(
+        self,
+        factory: BrokerFactory,
+        reactor: Any,
+        events: Events,
+        webhooks: Webhooks,
+        unsent: Unsent = unsent_bytes,
+    ) -> None:
+        """`events`, `webhooks`: whose figures it tells."""
         self._factory = factory
         self._broker = factory.broker
         self._reactor = reactor
         self._rounds = Rounds(lambda: factory.settings.max_outstanding_bytes)
         self._polls: dict[Call, Poll] = {}
         self._streams = Streams()
+        self._items = ItemCounts()
         self._unsent = unsent
         self._asked: list[Call] = []  # for readiness, while the store is
         self.description = files("wsmb.http").joinpath("openapi.json").read_bytes()
         self.site = BoundedSite(self._answer, factory)
         self._lag = Lag(reactor)
-        self._metrics = Metrics(factory, self._lag, self._figures)
+        self._metrics = Metrics(factory, self._lag, self._figures, events, webhooks)
         self.routes: Routes = {
             ("channels", CHANNEL): {
                 "POST": Action(self._send, ARGUMENTS),
@@ -126,7 +137,9 @@ class HttpSide:
             action.carry_out(call)
 
     def _visitor(self, call: Call, most_bytes: int, heard: Heard) -> Visitor:
-        return Visitor(self._broker, self._factory.time_stamp, call.user, self._soon, heard, most_bytes)
+        return Visitor(
+            self._broker, self._factory.time_stamp, call.user, self._soon, heard, self._items, most_bytes
+        )
 
     def _soon(self, call: Callable[[], None]) -> object:
         return self._reactor.callLater(0, call)
@@ -164,8 +177,15 @@ class HttpSide:
     def _measure(self, call: Call) -> None:
         call.write(self._metrics.text(), CONTENT_TYPE)
 
-    def _figures(self) -> tuple[int, int, int, Mapping[int, int]]:
-        return len(self.site.connections), len(self._streams), len(self._rounds), self.site.answered
+    def _figures(self) -> HttpFigures:
+        return HttpFigures(
+            len(self.site.connections),
+            len(self._streams),
+            len(self._rounds),
+            self._items.sent,
+            self._items.received,
+            self.site.answered,
+        )
 
     # Sending and receiving
 

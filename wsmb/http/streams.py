@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
-import msgspec
-
 from wsmb.errors import Code
 from wsmb.http.call import Call
 from wsmb.http.visitor import Delivered, Heard, Said, Visitor
@@ -29,7 +27,6 @@ MOST_BYTES = 4_194_304
 PREFETCH = 10_000
 RETRY_MS = 1_000
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 Unsent = Callable[[object], int]
 """How many bytes that a transport was given the other end has not taken."""
@@ -132,11 +129,10 @@ class Stream:
     def _heard(self, heard: Delivered | Said) -> None:
         if isinstance(heard, Delivered):
             self._begin()
-            items = _decode_items(heard.data)
             name = f"{self.name}.{heard.number}"
-            self._write(b"".join(event(f"{name}.{place}", bytes(item)) for place, item in enumerate(items)))
+            self._write(b"".join(event(f"{name}.{place}", item) for place, item in enumerate(heard.items)))
             size_bytes, now_s = heard.size_bytes, self._now()
-            self._frames.append(_Frame(heard.number, len(items), size_bytes, self._written, now_s))
+            self._frames.append(_Frame(heard.number, len(heard.items), size_bytes, self._written, now_s))
         elif heard.is_accepted:
             self._begin()
         elif not self._has_begun:

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from wsmb import frames
+from wsmb import frames, wire
 from wsmb.broker import Broker
 from wsmb.errors import CloseCode, Code
 from wsmb.frames import Bundle
 from wsmb.session import Session
-from wsmb.wire import SendMessage
 
 Soon = Callable[[Callable[[], None]], object]
 """Calls what it is given in a later turn of the reactor."""
@@ -26,6 +25,7 @@ class Delivered(NamedTuple):
     number: int
     data: bytes
     """A JSON array of items."""
+    items: list[bytes]
     is_redelivered: bool
     size_bytes: int
 
@@ -66,7 +66,18 @@ def understand(payload: bytes) -> Delivered | Said:
     data = bytes(_decode_payload(payload).data)
     if data[:1] != b"[":
         data = b"[%s]" % data
-    return Delivered(int(numbered[1]), data, numbered[2] is not None, len(payload))
+    return Delivered(
+        int(numbered[1]), data, wire.items(msgspec.Raw(data)), numbered[2] is not None, len(payload)
+    )
+
+
+class ItemCounts:
+    """Items that all visitors together have sent and received since the start."""
+
+    __slots__ = ("received", "sent")
+
+    def __init__(self) -> None:
+        self.sent = self.received = 0
 
 
 class Visitor:
@@ -79,12 +90,14 @@ class Visitor:
         user: str,
         soon: Soon,
         heard: Heard,
+        counts: ItemCounts,
         most_bytes: int = 0,
     ) -> None:
         """`most_bytes`: how much it may be sent without having acknowledged it; 0 is no limit."""
         self.user = user
         self._soon = soon
         self._heard = heard
+        self._counts = counts
         self._most_bytes = most_bytes
         self._said: list[bytes] = []
         self.unacknowledged_bytes = 0
@@ -97,8 +110,9 @@ class Visitor:
         """Carry out a command."""
         self.session.frames_received([msgspec.json.encode({"command": name, **fields})])
 
-    def send(self, command: SendMessage, payload: bytes) -> None:
+    def send(self, command: wire.SendMessage, payload: bytes) -> None:
         """Carry out a `send-message`; see Session."""
+        self._counts.sent += len(wire.items(command.data))
         self.session.send(command, payload)
 
     def close(self) -> None:
@@ -140,4 +154,7 @@ class Visitor:
         for frame in said:
             kind, payload = frames.frame_out(frame)
             if kind == frames.TEXT and not self.is_ended:
-                self._heard(understand(payload))
+                heard = understand(payload)
+                if isinstance(heard, Delivered):
+                    self._counts.received += len(heard.items)
+                self._heard(heard)
