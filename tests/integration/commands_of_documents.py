@@ -195,7 +195,8 @@ class EventsTests(DocumentCase):
 
     def test_all(self) -> None:
         need("curl")
-        self.start(self.line("wsmb receive"))
+        self.run_line("wsmb send sms 1 2")
+        self.assertIn('"event":"waiting"', self.first(self.line("wsmb receive")))
         hooks = HookServer()
         self.addCleanup(hooks.stop)
         hooks.start()
@@ -203,9 +204,9 @@ class EventsTests(DocumentCase):
         lines = re.findall(r'^(?:url = "|header = "|fail|silent|max-time).*$', text, re.MULTILINE)
         lines[0] = f'url = "{hooks.url}"'
         (self.here / "hook.curlrc").write_text("\n".join(lines))
+        self.run_line("wsmb send other 1 2")
         self.start(self.line("wsmb receive"))
-        self.run_line("wsmb send sms 1 2")
-        (request,) = hooks.wait(1)
+        request = hooks.wait(1)[-1]
         self.assertEqual(json.loads(request.body)["event"], "waiting")
         self.assertEqual(request.headers["content-type"], "application/json")
         stream = self.start(self.line("curl ").replace("-u qa", f"-u {USER}:{PASSWORD}"))
