@@ -69,6 +69,19 @@ class ReceivingTests(ReceivingTestCase):
         self.receive("a", "b", with_channel=True).received(delivery("b", b"[1]"))
         self.assertEqual(self.written, [b'{"channel":"b","data":1}\n'])
 
+    def test_says_when_it_receives(self) -> None:
+        """Which `wsmb trace` passes on, on each connection."""
+        receiving = self.receive("a", accepted=lambda: self.console.say("following"))
+        receiving.received(ACCEPTED)
+        self.assertEqual(self.console.lines, [])
+        receiving.received(confirm(self.connection.sent[0]["confirm"]))
+        self.assertEqual(self.console.lines, ["following"])
+        receiving.lost(BROKEN)
+        receiving.opened(self.connection)
+        receiving.received(confirm(self.connection.sent[0]["confirm"], "03", "Forbidden: a"))
+        receiving.received(confirm(self.connection.sent[0]["confirm"]))
+        self.assertEqual(self.console.lines[2:], ["connected", "following"])
+
     def test_rejected(self) -> None:
         self.receive("a").received(REJECTED)
         self.assertEqual(self.console.ends, [])

@@ -106,9 +106,8 @@ class DocumentCase(SqliteCase):
         return printed
 
     def traced(self, line: str) -> None:
-        before = self.told.log().count("connected from")
         process = self.start(line)
-        poll(lambda: self.told.log().count("connected from") > before, line)
+        self.assertEqual(process.stderr.readline(), f"wsmb trace: following order-17 of {USER} on sms\n")
         self.run_line("wsmb send sms --message-id order-17 1")
         self.assertIn('"taken"', process.stdout.readline())
 

@@ -18,7 +18,8 @@ class Asking:
     """Asks for `channels` on each new connection.
 
     `refused` gets a line when the broker refuses something for good; `late` is called when an acknowledgement
-    has come too late. What the broker refuses for now ends the connection, to be asked for on the next one.
+    has come too late, `accepted` when a channel is received on. What the broker refuses for now ends the
+    connection, to be asked for on the next one.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Asking:
         refused: Callable[[str], None],
         late: Callable[[], None],
         clock: Any,
+        accepted: Callable[[], None] = lambda: None,
     ) -> None:
         self._channels = channels
+        self._accepted = accepted
         self._refused = refused
         self._late = late
         self._clock = clock
@@ -52,7 +55,10 @@ class Asking:
                 # Which is all that the original says; why is in the confirm behind it.
                 self._clock.callLater(REASON_S, self._unexplained, self._connection, event.response_code)
         elif isinstance(event, Refusal) or (isinstance(event, Confirm) and event.confirm == _ASKED):
-            self._judge(event.response_code, event.response_text)
+            if event.response_code == Code.ACCEPTED.number:
+                self._accepted()
+            else:
+                self._judge(event.response_code, event.response_text)
         else:
             return False
         return True
@@ -63,7 +69,7 @@ class Asking:
         elif code == Code.UNAVAILABLE.number:
             if self._connection is not None:
                 self._connection.abort()  # what it has not taken comes again
-        elif code != Code.ACCEPTED.number:
+        else:
             self._refused(f"the broker has refused it ({code}): {text}")
 
     def _unexplained(self, connection: Connection | None, code: str) -> None:

@@ -24,7 +24,8 @@ class Receiving:
     """Asks for the channels on each new connection, prints what comes, and acknowledges it.
 
     `count` is how many items to print, None for no end; `prefetch` how many frames may be on their way,
-    None to acknowledge nothing. A frame without a number (of the original broker) is not acknowledged.
+    None to acknowledge nothing; `accepted` is called when a channel is received on. A frame without a number
+    (of the original broker) is not acknowledged.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Receiving:
         count: int | None = None,
         with_channel: bool = False,
         prefetch: int | None = None,
+        accepted: Callable[[], None] = lambda: None,
     ) -> None:
         self._channels = channels
         self._write = write
@@ -55,7 +57,7 @@ class Receiving:
         self._came: deque[tuple[int, Delivery]] = deque()
         self._is_waiting = False
         self._is_over = False
-        self._asking = Asking(channels, self._refused, self._slow_down, clock)
+        self._asking = Asking(channels, self._refused, self._slow_down, clock, accepted)
 
     def start(self) -> None:
         """The reactor runs."""

@@ -18,8 +18,9 @@ from wsmb.traces import channel_of
 DESCRIPTION = """\
 Print, as one line of JSON for each, the steps of the message that is going to be sent on CHANNEL under
 MESSAGE_ID: taken, stored, handed, proved and so on (docs/operations.md). Start it before the message is
-sent: the broker follows only what somebody has asked about. It ends on SIGTERM, SIGINT or after --count
-lines. With an access list, the user needs a line such as: allow[] = admin receive $trace.*"""
+sent, for the broker follows only what somebody has asked about: a line on standard error says that it
+does. It ends on SIGTERM, SIGINT or after --count lines. With an access list, the user needs a line such
+as: allow[] = admin receive $trace.*"""
 
 EXAMPLE = """\
   wsmb trace sms order-17 --sender shop
@@ -39,12 +40,19 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         message_id = wire.message_id(arguments.message_id)
     except CommandError as error:
         raise UsageError(str(error)) from None
-    steps = channel_of(key_of(arguments.sender or target.user, channel, message_id))
+    sender = arguments.sender or target.user
+    steps = channel_of(key_of(sender, channel, message_id))
     output = Output(sys.stdout.fileno())
 
     def make(console: Any, reactor: Any) -> Receiving:
         receiving = Receiving(
-            [steps], output.write, console.say, console.finish, reactor, count=arguments.count, prefetch=None
+            [steps],
+            output.write,
+            console.say,
+            console.finish,
+            reactor,
+            count=arguments.count,
+            accepted=lambda: console.say(f"following {message_id} of {sender} on {channel}"),
         )
         output.watch(reactor, receiving.interrupted)
         return receiving
