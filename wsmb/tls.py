@@ -24,6 +24,8 @@ from wsmb.regular_file import read_regular
 from wsmb.settings import TlsSettings, TlsUsers
 from wsmb.stamps import Stamp, stamp
 
+HTTP = b"http/1.1"
+
 _log = Logger()
 
 
@@ -106,6 +108,7 @@ class Certificates:
             raise SettingError(
                 f"{self._files.certificate} and the key in {self._files.key} do not belong together"
             ) from None
+        context.set_alpn_select_callback(_select_protocol)
         self._until = certificate.not_valid_after_utc
         self._tell_once_passed(self._until)
         if self._until is not None:
@@ -148,6 +151,15 @@ def certificate_user(transport: Any) -> str | None:
     names = certificate.to_cryptography().subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     user = names[0].value if len(names) == 1 else None
     return user if isinstance(user, str) and is_user_name(user) else None
+
+
+def _select_protocol(connection: Any, offered: Sequence[bytes]) -> Any:
+    """What is spoken inside, if the client wants to know (ALPN), as browsers and curl do.
+
+    Twisted's own answer is an empty name where the list has nothing that the factory names, which OpenSSL 4.0
+    takes for an error. Without an answer the connection is made all the same.
+    """
+    return HTTP if HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
 def _load(path: str, read: Any) -> Any:

@@ -76,6 +76,21 @@ class VersionTests(TlsCase):
                 self.assertIn("PROTOCOL_VERSION", str(error))
         self.assertEqual(versions, ["TLSv1.2", "TLSv1.3"])
 
+    def test_clients_that_say_what_they_speak_inside(self) -> None:
+        """As browsers and curl do; on both sides."""
+        self.serve(has_http=True)
+        for port in (self.port, self.http_port):
+            chosen = []
+            for offered in (["h2", "http/1.1"], ["h2"], []):
+                context = self.context()
+                if offered:
+                    context.set_alpn_protocols(offered)
+                with context.wrap_socket(connect(port), server_hostname="127.0.0.1") as near:
+                    chosen.append(near.selected_alpn_protocol())
+                    near.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+                    self.assertEqual(near.recv(9), b"HTTP/1.1 ")
+            self.assertEqual(chosen, ["http/1.1", None, None])
+
     def test_who_does_not_get_on_with_it_is_counted(self) -> None:
         broker = self.serve()
         for _ in range(3):
