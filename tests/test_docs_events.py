@@ -71,7 +71,7 @@ class SignatureTests(ConfigCase):
             self.assertIn(text, " ".join(DOCUMENT.split()))
 
     def test_its_settings_can_be_used(self) -> None:
-        pieces = re.findall(r"^\[.+\n(?:[^\n\[].*\n)*", DOCUMENT.replace("\n    ", "\n"), re.MULTILINE)
+        pieces = re.findall(r"^\[.+\n(?:[^\n\[`].*\n)*", DOCUMENT.replace("\n    ", "\n"), re.MULTILINE)
         self.assertGreaterEqual(len(pieces), 5)
         for text in pieces:
             self.load(text, {"WSMB_WEBHOOK_SECRET": SECRET})

@@ -19,6 +19,7 @@ from tests.integration.hook_server import HookServer
 from tests.integration.installed import installed
 from tests.integration.keeping_case import SqliteCase
 from tests.support import need
+from tests.support_tls import Authority
 
 ORIGINAL = """\
 [server]
@@ -58,7 +59,6 @@ class DocumentCase(SqliteCase):
             (":8888", f":{self.told.port}"),
             (":8889", f":{self.http_port}"),
             ("/srv/wsmb", "srv"),
-            (".venv/bin/", ""),
             ("USER=shop", f"USER={USER}"),
             ("--sender shop", f"--sender {USER}"),
         ):
@@ -119,19 +119,6 @@ class DocumentCase(SqliteCase):
         self.run_line("wsmb ping")
         self.end(process)
         self.assertEqual(process.returncode, 0)
-
-
-class ReadmeTests(DocumentCase):
-    document = "README.md"
-
-    def test_a_message_goes_through(self) -> None:
-        export = self.line("export ")
-        sent, received = self.line(".venv/bin/wsmb send"), self.line(".venv/bin/wsmb receive")
-        self.environ = {name: value for name, value in self.environ.items() if not name.startswith("WSMB_")}
-        self.assertEqual(self.left, [])
-        self.run_line(f"{export}; {sent}")
-        out = self.run_line(f"{export}; {received} --count 1")
-        self.assertEqual(out, '{"receiver":"0812","message":"hello"}\n')
 
 
 class CommandLineTests(DocumentCase):
@@ -230,6 +217,7 @@ class OperationsTests(DocumentCase):
 
     def test_all(self) -> None:
         self.run_line(self.line("wsmb init"))
+        self.run_line(self.line("wsmb passwd htpasswd shop && chmod"), PASSWORD + "\n")
         self.run_line(self.line("wsmb passwd"), PASSWORD + "\n")
         (self.here / "wsmb.pid").write_text(f"{self.told.process_id}")
         self.run_line(self.line("wsmb check-config --config wsmb.ini && kill"))
@@ -239,3 +227,31 @@ class OperationsTests(DocumentCase):
         self.environ["WSMB_USER"] = "shop"
         self.assert_serves(self.line("twistd"))
         self.assertEqual(self.left, [])
+
+
+class SecurityTests(DocumentCase):
+    document = "docs/security.md"
+
+    def test_from_outside(self) -> None:
+        """The domain name is localhost's here, the authority that signs for it one of the tests."""
+        need("curl")
+        folder, port = self.folder(), free_port()
+        authority = Authority(folder)
+        key, certificate = authority.write("localhost", hosts=("localhost",))
+        tls = f"ssl:{port}:privateKey={key}:certKey={certificate}:interface=127.0.0.1"
+        self.broker(listen=[tls])
+        self.environ["SSL_CERT_FILE"] = self.environ["CURL_CA_BUNDLE"] = str(authority.file)
+        export = self.here_line("export ", port).replace("…", PASSWORD)
+        self.assertRegex(self.run_line(f"{export}; {self.here_line('wsmb ping', port)}"), r"^2.*Z\n$")
+        self.assertEqual(self.run_line(self.here_line("curl -s -o", port)), "426\n")
+        self.assertEqual(self.run_line(self.here_line("curl -s -m", port)), "closed\n")
+        self.assertEqual(self.left, [])
+
+    def here_line(self, beginning: str, port: int) -> str:
+        line = self.line(beginning)
+        for name, here in (
+            (f"broker.example:{self.told.port}", f"localhost:{free_port()}"),
+            ("broker.example", f"localhost:{port}"),
+        ):
+            line = line.replace(name, here)
+        return line

@@ -93,6 +93,19 @@ class SmsGatewayTests(ExampleCase):
         # Twice, if it has come in one frame with what had no network.
         self.assertRegex(listed, r'rejected\t[12]\tqa\t{"receiver":"nobody","message":"hello"}\n$')
 
+    def test_another_tool(self) -> None:
+        gammu = self.here / "gammu"
+        gammu.write_text('#!/bin/sh\necho "$@" >>sent.txt\n')
+        gammu.chmod(0o755)
+        script = self.here / "modem.sh"
+        *lines, _ = script.read_text().splitlines()
+        (line,) = [line for line in self.lines if line.startswith("gammu")]
+        script.write_text("\n".join([*lines, line]))
+        self.environ["PATH"] = f"{self.here}:{self.environ['PATH']}"
+        self.start_line(self.line("wsmb receive sms --exec"))
+        self.run_line(self.line("python3 send.py"))
+        poll(lambda: self.sent() == ["sendsms TEXT 0817 -text Your code is 123456"], "the message")
+
     def test_messages_of_any_size_and_a_wrong_password(self) -> None:
         need("php")
         for size in (10, 200, 70_000):
