@@ -50,7 +50,7 @@ class ExplainTests(SynchronousTestCase):
 
     def test_what_docs_security_md_says(self) -> None:
         text = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
-        ini, conf = (block.partition("\n```")[0] for block in text.split("```ini\n")[1].split("```\n# "))
+        ini, conf = (block.partition("\n```")[0] for block in text.split("```ini\n")[1].split("```text\n# "))
         self.ini.write_text(ini)
         examples = re.findall(r"\$ wsmb access explain (.+) --config wsmb.ini\n    (.+)", text)
         for argv, answer in examples:
