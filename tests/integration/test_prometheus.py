@@ -13,12 +13,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.integration.broker_process import CHECKOUT, LIMIT_S, PASSWORD, TIED, USER, free_port, poll
+from tests.integration.raw_client import basic
 from tests.integration.test_http import HttpCase
 from tests.support import need
 
 EXAMPLES = CHECKOUT / "examples" / "grafana"
 VARIABLES = {"$instance": ".*", "$__rate_interval": "1m"}
-NEEDED = ("prometheus",)
+NEEDED = ("prometheus", "promtool")
 
 
 class Prometheus:
@@ -122,3 +123,15 @@ class PrometheusTests(HttpCase):
             self.assertNotEqual(without, [])
             for other in without:
                 self.assertEqual(server.query(other), [], other)
+        self.look_at_form()
+
+    def look_at_form(self) -> None:
+        """Of names, types and texts, by Prometheus' own tool."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=LIMIT_S)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/metrics", headers={"Authorization": basic()})
+        text = connection.getresponse().read()
+        done = subprocess.run(
+            ["promtool", "check", "metrics"], input=text, capture_output=True, timeout=LIMIT_S, check=False
+        )
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, b""))
