@@ -195,7 +195,7 @@ docs: $(VENV)/docs
 docs-settings: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python -m tools.settings_table
 
-# The commands of all documents; tests/docs_commands.py says which of these tests runs which. About ten minutes, for some of
+# The commands of all documents; tests/docs_commands.py says which of these tests runs which. A quarter of an hour, for some of
 # the commands install wsmb, and make its Debian package.
 docs-test: debian $(VENV)/docs docs
 	PYTHONPATH=. timeout 2400 $(BIN)/python -m twisted.trial $$(PYTHONPATH=. $(BIN)/python -m tests.docs_commands)
