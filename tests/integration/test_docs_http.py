@@ -9,6 +9,7 @@ import subprocess
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import docs_commands
 from tests.integration.broker_process import CHECKOUT
 from tests.integration.raw_client import basic
 from tests.integration.test_http import LIMIT_S, HttpCase
@@ -47,7 +48,7 @@ class DocumentTests(HttpCase):
                 names.update(zip(DELIVERY.findall(expected), DELIVERY.findall(done.stdout), strict=True))
                 self.assertEqual(self.fixed(done.stdout), self.fixed(expected), command)
                 steps += 1
-        self.assertGreater(steps, 9)
+        self.assertEqual(steps, len(docs_commands.run_by("docs/http.md", __name__)))
 
     def fixed(self, text: str) -> str:
         return DELIVERY.sub("ID", TIME_STAMP.sub("TIME", text))
