@@ -21,13 +21,12 @@ from wsmb.message_ids import MessageIds
 from wsmb.pulse import Pulse
 from wsmb.receiver import Receiver
 from wsmb.reserved import make_channel, refuse
-from wsmb.settings import ChannelSettings, KeepData, Settings
+from wsmb.senders import Senders
+from wsmb.settings import KeepData, Settings
 from wsmb.surroundings import Later, Surroundings
 from wsmb.texts import text_message
+from wsmb.unattended import Unattended
 from wsmb.watches import Watches
-
-MOST_FOUND = 1_000
-"""Names whose settings are remembered: those that clients make up must not fill the memory."""
 
 
 class Subscriber(Protocol):
@@ -68,6 +67,9 @@ class Broker:
         self._later = later
         self.moved: Callable[[str, int], None] | None = None
         """Told the name of a channel on which so many more receive, or less, passing ones aside."""
+        self._unattended = Unattended(settings.channel)
+        self.senders = Senders()
+        """Where connections that are here have sent."""
         self._use_limits(settings)
         self.is_stopping = False
         """Whether nothing new is to be taken any more."""
@@ -113,10 +115,11 @@ class Broker:
         """Their names; as long as nobody comes or goes."""
         return self._channels.keys()
 
-    def frames_on(self, name: str) -> int | None:
-        """How many frames that are followed were sent on the channel `name`, as long as somebody is there."""
+    def frames_on(self, name: str) -> int:
+        """How many frames were sent on the channel `name`. It begins anew when the last receiver has left, or
+        where too many channels are sent on that nobody receives on."""
         channel = self._channels.get(name)
-        return None if channel is None else channel.frames
+        return self._unattended.frames(name) + (0 if channel is None else channel.frames)
 
     @property
     def held_bytes(self) -> int:
@@ -162,6 +165,7 @@ class Broker:
         connection: those count for connections that are made from now on."""
         old, self._settings = self._settings, settings
         self._use_limits(settings)
+        self._unattended.use_settings(settings.channel)
         self.intake.use_limit(settings.max_buffer_bytes)
         self._around.held.max_bytes = self._around.lingering.max_bytes = settings.max_buffer_bytes
         # Before the channels, which may deliver something: not to those who may not have it any more.
@@ -171,17 +175,7 @@ class Broker:
             for name, channel in list(self._channels.items()):
                 channel.use_settings(settings.channel(name))
 
-    def _settings_of(self, name: str) -> ChannelSettings:
-        """Those of a channel that is not there: who sends where nobody receives asks for each message."""
-        found = self._found.get(name)
-        if found is None:
-            if len(self._found) >= MOST_FOUND:
-                self._found.clear()
-            found = self._found[name] = self._settings.channel(name)
-        return found
-
     def _use_limits(self, settings: Settings) -> None:
-        self._found: dict[str, ChannelSettings] = {}
         self.keeps = settings.keeps_data
         self.limits = self._store.stock.limits = settings.limits
         self._around.max_depth = settings.limits.max_json_depth
@@ -319,7 +313,7 @@ class Broker:
             return channel.send(payload, data, limit, sender, ledger, ttl_s, key)
         if name.startswith(RESERVED):
             refuse(name)
-        settings = self._settings_of(name)
+        settings = self._unattended.sent(name)
         if settings.keep_data is KeepData.NEVER:
             return 0
         expires_at = settings.expires_at(ttl_s, self.pulse.unix_time_s)
@@ -338,7 +332,7 @@ class Broker:
             return
         if name.startswith(RESERVED):
             refuse(name)
-        settings = self._settings.channel(name)
+        settings = self._unattended.sent(name)
         message = text_message(name, text, 0, sender, self.limits.max_json_depth)
         message.expires_at = settings.expires_at(None, self.pulse.unix_time_s)
         if settings.keep_data is KeepData.NEVER:

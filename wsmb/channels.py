@@ -69,9 +69,9 @@ class Channel:
         return not self._keeps or self._backlog.is_clear
 
     @property
-    def frames(self) -> int | None:
-        """How many frames were sent here; None where nothing is followed, and so nothing counted."""
-        return self._number if self._tracks else None
+    def frames(self) -> int:
+        """How many frames were sent here."""
+        return self._number
 
     @property
     def staying(self) -> int:
@@ -187,13 +187,13 @@ class Channel:
 
         `texts`: see Message.
         """
+        self._number += 1
         if not self._tracks:
             chosen = self._receivers.choose(limit, sender)
             if chosen:
                 self._fanout.send(chosen, frames.text_frame(payload))
             return len(chosen)
         expires_at = self._settings.expires_at(ttl_s, self._around.pulse.unix_time_s)
-        self._number += 1
         message = Message(payload, data, limit, sender, self._number, expires_at, key, texts=texts)
         if self._settings.expire_field and not self._unproved.freshen(message):
             return 0
@@ -213,6 +213,7 @@ class Channel:
         receivers = self._receivers
         if not (self._tracks or receivers.passing) and len(self._forms.readers) == len(receivers) > 1:
             # Nobody needs it as JSON.
+            self._number += 1
             self._fanout.send(receivers.choose(limit, sender), frames.text_frame(text))
             return
         message = text_message(self.name, text, limit, sender, self._around.max_depth)
@@ -220,6 +221,7 @@ class Channel:
         if self._tracks:
             self.send(message.payload, message.items, limit, sender, ledger, texts=message.texts)
         else:
+            self._number += 1
             self._hand_to_any(message)
 
     def put(self, message: Message, done: Done) -> None:

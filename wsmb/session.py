@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from typing import Any
 
 from wsmb import replies, wire
 from wsmb.access import RECEIVE
@@ -13,6 +14,7 @@ from wsmb.errors import Code, CommandError
 from wsmb.interfaces import Peer
 from wsmb.message_ids import key_of
 from wsmb.receiver import Receiver
+from wsmb.senders import MOST_OF_ONE, NOWHERE
 from wsmb.unproved import REJECTED
 
 
@@ -28,6 +30,7 @@ class Session:
         "_channels",
         "_peer",
         "_receiver",
+        "_sends_on",
         "_user",
         "answers",
         "awaits_first_frame",
@@ -43,6 +46,7 @@ class Session:
         self.answers = Answers(peer, time_stamp, broker.intake, is_extended=is_extended)
         self._channels: set[str] | None = None
         self._receiver: Receiver | None = None
+        self._sends_on: Set[str] = NOWHERE
         self.awaits_first_frame = True
         self.frames_in = 0
 
@@ -114,6 +118,8 @@ class Session:
         self.answers.close()
         channels, self._channels = self._channels, None
         self._broker.subscribers.discard(self)
+        sent_on, self._sends_on = self._sends_on, NOWHERE
+        self._broker.senders.end(sent_on)
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             self._broker.end(receiver, channels or ())
@@ -205,8 +211,9 @@ class Session:
         broker = self._broker
         if broker.is_stopping:
             self._check_running()
-        name = command.channel
-        if type(name) is not str or not 0 < len(name) <= wire.MAX_CHANNEL_CHARS:
+        name: Any = command.channel  # a string, if it is one of those
+        is_new = name not in self._sends_on
+        if is_new and (type(name) is not str or not 0 < len(name) <= wire.MAX_CHANNEL_CHARS):
             name = wire.channel_name(name)  # a call less for each message
         if len(payload) > broker.short_bytes:
             wire.check_items(command.data, broker.limits.max_items_per_frame)
@@ -222,11 +229,24 @@ class Session:
             if command.confirm is not None:
                 wire.check_confirm(command.confirm)
             receivers = self._send_extended(name, command, payload, limit)
+        if is_new:
+            self._begins_to_send(name)
         if receivers is None:
             slot = self.answers.last_slot()
             slot.confirm = command.confirm
             slot.channel = name
         return receivers
+
+    def _begins_to_send(self, name: str) -> None:
+        """It counts as a sender on the channel `name`, until it ends. (On some only, if they are many.)"""
+        sends_on = self._sends_on
+        if len(sends_on) >= MOST_OF_ONE or name in sends_on:
+            return
+        counted = self._broker.senders.begin(name)
+        if counted is not None:
+            if not isinstance(sends_on, set):
+                self._sends_on = sends_on = set()
+            sends_on.add(counted)
 
     def _send_extended(
         self, name: str, command: wire.SendMessage, payload: bytes, limit: int | None

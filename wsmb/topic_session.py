@@ -35,6 +35,7 @@ class TopicSession:
         "_peer",
         "_receiver",
         "_receives",
+        "_sends",
         "_stays",
         "_user",
         "answers",
@@ -53,6 +54,7 @@ class TopicSession:
         self._owes_ping = False
         self._receiver = broker.receiver(peer, user, reads_texts=True, quiet_beats=QUIET_BEATS)
         self._receives = False
+        self._sends = False
         self.answers = Answers(peer, time_stamp, broker.intake, is_extended=False)
         """Of these it has only what is unfinished: it is told nothing."""
         self.frames_in = 0
@@ -105,6 +107,8 @@ class TopicSession:
         if access is not None and (self._user, name) not in access.free_to_send:
             limit = access.check_send(self._user, name, None, broker.default_text_limit)
         broker.send_text(name, text, limit, self._peer, self.answers)
+        if not self._sends:
+            self._sends = broker.senders.begin(name) is not None
 
     def greeting_due(self) -> None:
         """It is not greeted."""
@@ -161,6 +165,9 @@ class TopicSession:
         self.answers.close()
         broker.subscribers.discard(self)
         broker.pulse.waiting.discard(self)
+        if self._sends:
+            self._sends = False
+            broker.senders.end((self._name,))
         names = (self._name,) if self._receives else ()
         self._receives = False
         broker.end(self._receiver, names)
