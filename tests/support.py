@@ -103,6 +103,9 @@ class SteppedStore:
         self.rows: dict[int, tuple[str, bytes]] = {}
         self.expiry: dict[int, float] = {}
         self.tries: dict[int, int] = {}
+        self.age_of: dict[str, float] = {}
+        """Channels and what `ages` is to tell of them."""
+        self.asked_ages: list[Sequence[str]] = []
         self.keys: list[tuple[bytes, float]] = []
         self.figures = StoreFigures()
         self.last_id = 0
@@ -177,6 +180,15 @@ class SteppedStore:
                 if name == channel and item_id > after_id
             ]
             done(found[:max_items])
+
+        self._operations.append(carry_out)
+
+    def ages(self, channels: Sequence[str], done: Callable[[Mapping[str, float] | StoreError], None]) -> None:
+        self.asked_ages.append(channels)
+
+        def carry_out() -> None:
+            found = {name: self.age_of[name] for name in channels if name in self.age_of}
+            done(found if self.failing is None else self.failing)
 
         self._operations.append(carry_out)
 

@@ -77,6 +77,7 @@ PURE = {
     "figures",
     "http.visitor",
     "http.receiving",
+    "http.speeds",
     "answers",
     "receivers",
     "backlog",

@@ -17,7 +17,11 @@ class MemoryStoreContract(StoreContract, TestCase):
     examples = 200
 
     def open_store(self) -> MemoryStore:
-        return MemoryStore(partial(reactor.callLater, 0))
+        self.later_s = 0
+        return MemoryStore(partial(reactor.callLater, 0), lambda: reactor.seconds() + self.later_s)
+
+    def grow_older(self, seconds: int) -> None:
+        self.later_s += seconds
 
 
 class MemoryStoreTest(SynchronousTestCase):
@@ -26,14 +30,14 @@ class MemoryStoreTest(SynchronousTestCase):
 
     def test_a_drained_channel_leaves_nothing_behind(self) -> None:
         later: list = []
-        store = MemoryStore(later.append)
+        store = MemoryStore(later.append, lambda: 0.0)
         store.append("sms", [b"1", b"2"], store.remove)
         while later:
             later.pop()()
-        self.assertEqual((store._lines, store._line_of), ({}, {}))
+        self.assertEqual((store._lines, store._home_of), ({}, {}))
 
     def test_removed_items_at_the_head_are_not_walked_again(self) -> None:
-        store = MemoryStore(lambda _call: None)
+        store = MemoryStore(lambda _call: None, lambda: 0.0)
         store.append("sms", [b"1"] * 1000, lambda _ids: None)
         store.remove(range(1, 400))
         self.assertEqual(store._lines["sms"].head, 399)

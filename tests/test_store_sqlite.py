@@ -53,6 +53,9 @@ class SqliteStoreContract(StoreContract, SqliteCase):
     def open_store(self) -> MessageStore:
         return open_store(self.settings, reactor)
 
+    def grow_older(self, seconds: int) -> None:
+        self.sql(f"UPDATE mq_data SET created = datetime(created, '-{seconds} seconds')")
+
 
 class SqliteFileTest(SqliteCase):
     async def test_items_outlive_the_store(self) -> None:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from wsmb.errors import Code, StoreError
 from wsmb.interfaces import StoredItem
 from wsmb.store.dialects import Fault
-from wsmb.store.operations import Append, Batch, Check, NoteTries, Page, Remove
+from wsmb.store.operations import Ages, Append, Batch, Check, NoteTries, Page, Remove
 from wsmb.store.writer import LONGEST_DELAY_S, Writer
 
 
@@ -143,6 +143,17 @@ class FiguresTest(WriterTest):
         self.assertAlmostEqual(figures.transactions.sum, 0.3)
         self.assertEqual(sum(figures.transactions.counts), 2)
         self.assertEqual(figures.queued, 0)
+
+    def test_what_is_only_looked_at_is_no_transaction(self) -> None:
+        ages = Ages(["sms"], lambda _: None)
+        self.writer.submit(ages)
+        self.settle()
+        self.assertEqual((sum(self.writer.figures.transactions.counts), self.writer.batches), (0, 0))
+        self.append("a")
+        self.writer.submit(ages)
+        self.append("b")
+        self.settle()
+        self.assertEqual((sum(self.writer.figures.transactions.counts), self.writer.batches), (2, 2))
 
     def test_the_queue_while_there_is_no_room(self) -> None:
         self.database.room = 0

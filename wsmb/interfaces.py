@@ -100,6 +100,14 @@ class MessageStore(Protocol):
         sequence: nothing waits.
         """
 
+    def ages(self, channels: Sequence[str], done: Callable[[Mapping[str, float] | StoreError], None]) -> None:
+        """Find out for how many seconds the oldest item of each of `channels` has been there: since it was
+        stored, by the database's own clock, in whole seconds.
+
+        Channels without items are left out, and those whose oldest item has no time (another program can
+        leave it out). Each takes one look at an index, however much waits.
+        """
+
     def check(self, done: Callable[[bool], None]) -> None:
         """Ask the database for a sign of life: True, or False if none has come after 2 s.
 

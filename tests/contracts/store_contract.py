@@ -20,13 +20,17 @@ from wsmb.settings import ChannelSettings, Limits
 class StoreContract:
     """Tests of the guarantees in wsmb.interfaces.MessageStore.
 
-    `open_store` gives an empty store; it is closed after each test.
+    `open_store` gives an empty store, which is closed after each test; `grow_older` turns the time on.
     """
 
     store: MessageStore
     examples = 40
 
     def open_store(self) -> MessageStore:
+        raise NotImplementedError
+
+    def grow_older(self, seconds: int) -> None:
+        """All that waits was stored so much earlier."""
         raise NotImplementedError
 
     def setUp(self) -> None:
@@ -202,6 +206,41 @@ class StoreContract:
             self.assertIs(refused.code, Code.TOO_MANY)
         self.assertNotIn(b"9", data_of(await page))
 
+    async def ages(self, *channels: str) -> Any:
+        return await ask(self.store.ages, channels)
+
+    async def test_how_long_the_oldest_item_of_a_channel_has_been_there(self) -> None:
+        self.assertEqual(await self.ages(), {})
+        self.assertEqual(await self.ages("sms", "other"), {})
+        ids = await self.keep("sms", b"1", b"2")
+        found = await self.ages("sms", "other")
+        self.assertEqual(list(found), ["sms"])
+        self.assertTrue(0 <= found["sms"] < 60, found)
+        self.store.remove(ids)
+        self.assertEqual(await self.ages("sms"), {})
+
+    async def test_the_age_is_that_of_the_first_item_that_is_left(self) -> None:
+        first, *_ = await self.keep("sms", b"1")
+        self.grow_older(100)
+        second, *_ = await self.keep("sms", b"2")
+        self.grow_older(1000)
+        await self.keep("sms", b"3")
+        self.assertTrue(1100 <= (await self.ages("sms"))["sms"] < 1160)
+        self.store.remove([first])
+        self.assertTrue(1000 <= (await self.ages("sms"))["sms"] < 1060)
+        self.store.remove([second])
+        self.assertTrue(0 <= (await self.ages("sms"))["sms"] < 60)
+
+    async def test_the_ages_of_many_channels_whose_names_are_nearly_the_same(self) -> None:
+        for name in NAMES:
+            await self.keep(name, b"1")
+            self.grow_older(100)
+        asked = [*NAMES, "alice ", *(f"empty {number}" for number in range(150))]
+        ages = await self.ages(*asked)
+        expected = {name: 100 * (len(NAMES) - place) for place, name in enumerate(NAMES)}
+        self.assertEqual({name: int(age_s // 100 * 100) for name, age_s in ages.items()}, expected)
+        self.assertEqual(await self.ages("\ud800", "a\0b"), {})
+
     async def test_it_gives_a_sign_of_life(self) -> None:
         self.assertIs(await ask(self.store.check), True)
 
@@ -219,6 +258,7 @@ class StoreContract:
         closed = ask(self.store.close)
         refused = [ask(self.store.append, "sms", [b"1"]), ask(self.store.page, "sms", 0, 1, 1)]
         await closed
+        refused.append(ask(self.store.ages, ["sms"]))
         refused += [ask(self.store.append, "sms", [b"1"]), ask(self.store.page, "sms", 0, 1, 1)]
         self.store.remove([1])
         for answer in await gatherResults(refused):

@@ -25,6 +25,9 @@ class MariaDBStoreContract(StoreContract, MariaDBCase):
     def open_store(self) -> MessageStore:
         return open_store(self.settings, reactor)
 
+    def grow_older(self, seconds: int) -> None:
+        self.sql(f"UPDATE mq_data SET created = created - INTERVAL {seconds} SECOND")
+
 
 class CaseInsensitiveContract(MariaDBStoreContract):
     """The same on a table whose collation takes `Alice`, `alice ` and `ÁLICE` for one name."""
@@ -192,6 +195,9 @@ class LargeChannelTest(MariaDBCase):
             plan = self.sql("EXPLAIN " + dialect.table._sizes, "other", b"other", after_id, 32)
             self.assertEqual((plan[0][3], plan[0][5]), ("range", "channel"), plan)
             self.assertNotIn("filesort", plan[0][-1])
+        (plan,) = self.sql("EXPLAIN " + dialect.table._age(place=0), "other", b"other", 0)
+        self.assertEqual((plan[3], plan[5]), ("range", "channel"), plan)
+        self.assertNotIn("filesort", plan[-1])
 
     async def test_a_page_of_large_items_is_not_fetched_beyond_its_bytes(self) -> None:
         store = self.open()

@@ -27,6 +27,9 @@ class PostgresqlStoreContract(StoreContract, PostgresqlCase):
     def open_store(self) -> MessageStore:
         return open_store(self.settings, reactor)
 
+    def grow_older(self, seconds: int) -> None:
+        self.sql(f"UPDATE mq_data SET created = created - INTERVAL '{seconds} seconds'")
+
 
 class CaseInsensitiveContract(PostgresqlStoreContract):
     """The same on a table whose collation takes `Alice` and `ÁLICE` for one name."""

@@ -44,6 +44,24 @@ class LargeChannelTest(PostgresqlCase):
             self.assertNotIn("Filter", node)
             self.assertLessEqual(node["Actual Rows"], 32)
 
+    async def test_an_age_is_one_look_at_the_index(self) -> None:
+        store = self.open()
+        rows = "SELECT %s, n, now() FROM generate_series(1, 50000) AS n"
+        insert = f"INSERT INTO mq_data (channel, data, created) {rows}"
+        for name in ("many", "other"):
+            self.sql(insert, name)
+        plan = "EXPLAIN (ANALYZE, FORMAT JSON) " + self.dialect().table._ages
+        for _ in range(2):
+            ((found,),) = self.sql(plan, ["many", "other", "none"])
+            (node,) = [node for node in found[0]["Plan"]["Plans"] if node["Parent Relationship"] == "Inner"]
+            while "Plans" in node:
+                (node,) = node["Plans"]
+            self.assertEqual(node["Index Name"], "mq_data_channel")
+            self.assertLessEqual(node["Actual Rows"], 1)
+            self.assertNotIn("Rows Removed by Filter", node)
+            self.sql("ANALYZE mq_data")
+        self.assertEqual(await ask(store.ages, ["many", "none"]), {"many": 0.0})
+
     async def test_a_page_of_large_items_is_not_fetched_beyond_its_bytes(self) -> None:
         store = self.open()
         self.sql(

@@ -29,7 +29,7 @@ def open_store(settings: DatabaseSettings, reactor: Any) -> MessageStore:
     Raises SettingError.
     """
     if settings.driver == "memory":
-        return MemoryStore(partial(reactor.callLater, 0))
+        return MemoryStore(partial(reactor.callLater, 0), reactor.seconds)
     if settings.driver not in _DIALECTS:
         message = f"[database] driver: {settings.driver!r} is not known; take memory, sqlite, mysql or pgsql"
         raise SettingError(message)

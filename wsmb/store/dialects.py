@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from enum import Enum, auto
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from wsmb.errors import StoreError
 from wsmb.stock import Disk
 from wsmb.store.census import Census
 from wsmb.store.side_tables import SideTables
 
+T = TypeVar("T")
 Row = tuple[int, object, object]
 """data_id, channel, data as the driver gives them."""
 
@@ -56,6 +57,9 @@ class Table(Protocol):
 
         `max_items` and `max_bytes` are what the caller means to take: it never fetches much more.
         """
+
+    def ages(self, connection: Any, channels: Sequence[str]) -> dict[str, float]:
+        """For how many seconds the row with the smallest id of each channel has been there, if it says."""
 
     def taken(self, connection: Any, ids: Sequence[int]) -> tuple[list[Row], int]:
         """The rows that have one of these ids, and the largest id that was ever given."""
@@ -125,8 +129,8 @@ def kind_of(error: BaseException) -> str:
     return name if number is None else f"{name} {number}"
 
 
-def chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """`ids` in pieces of `size`, the last one filled up by repeating its last id.
+def chunks(ids: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`ids` (or names) in pieces of `size`, the last one filled up by repeating the last of them.
 
     So that the statement always has the same text, which drivers keep prepared.
     """

@@ -1,4 +1,4 @@
-"""The store that forgets with the process."""
+"""The store that forgets with the process. It is given the time."""
 
 from __future__ import annotations
 
@@ -49,12 +49,15 @@ class _Line:
 
 
 class MemoryStore:
-    """See MessageStore. `call_later` calls what it is given soon, but not before it has returned."""
+    """See MessageStore. `call_later` calls what it is given soon, but not before it has returned; `now`
+    gives seconds."""
 
-    def __init__(self, call_later: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, call_later: Callable[[Callable[[], None]], object], now: Callable[[], float]) -> None:
         self._call_later = call_later
+        self._now = now
         self._lines: dict[str, _Line] = {}
-        self._line_of: dict[int, str] = {}
+        self._home_of: dict[int, tuple[str, float]] = {}
+        """The channel of each item, and when it came."""
         self._largest_id = 0
         self._closed = False
         self.figures = StoreFigures()
@@ -88,9 +91,10 @@ class MemoryStore:
         ids = list(range(first_id, first_id + len(items)))
         if items:
             line = self._lines.setdefault(channel, _Line())
+            home = (channel, self._now())
         for item_id, data in zip(ids, items, strict=True):
             line.append(StoredItem(item_id, data, expires_at=expires_at))
-            self._line_of[item_id] = channel
+            self._home_of[item_id] = home
         self.stock.finish(append, ids, append.size_bytes)
         self._later(lambda: done(ids))
 
@@ -98,9 +102,10 @@ class MemoryStore:
         """See MessageStore.remove."""
         self.figures.removed += len(item_ids)
         for item_id in item_ids:
-            channel = self._line_of.pop(item_id, None)
-            if channel is None:
+            home = self._home_of.pop(item_id, None)
+            if home is None:
                 continue
+            channel, _ = home
             line = self._lines[channel]
             self.stock.removed((Rows(channel, 1, len(line.data[item_id].data)),))
             line.remove(item_id)
@@ -110,9 +115,9 @@ class MemoryStore:
     def note_tries(self, tries: Mapping[int, int]) -> None:
         """See MessageStore.note_tries."""
         for item_id, count in tries.items():
-            channel = self._line_of.get(item_id)
-            if channel is not None:
-                line = self._lines[channel].data
+            home = self._home_of.get(item_id)
+            if home is not None:
+                line = self._lines[home[0]].data
                 line[item_id] = line[item_id]._replace(tries=count)
 
     def page(
@@ -131,6 +136,17 @@ class MemoryStore:
         found = line.page(after_id, max_items, max_bytes) if line else []
         self._later(lambda: done(found))
 
+    def ages(self, channels: Sequence[str], done: Callable[[Mapping[str, float] | StoreError], None]) -> None:
+        """See MessageStore.ages."""
+        if self._closed:
+            self._later(lambda: done(_closed()))
+            return
+        now_s = self._now()
+        lines = {name: self._lines[name] for name in channels if name in self._lines}
+        ages = {name: now_s - self._home_of[line.ids[line.head]][1] for name, line in lines.items()}
+        found = {name: float(int(age_s)) for name, age_s in ages.items()}
+        self._later(lambda: done(found))
+
     def check(self, done: Callable[[bool], None]) -> None:
         """See MessageStore.check."""
         alive = not self._closed
@@ -140,7 +156,7 @@ class MemoryStore:
         """See MessageStore.close."""
         self._closed = True
         self._lines.clear()
-        self._line_of.clear()
+        self._home_of.clear()
         self._later(done)
 
     def _later(self, result: Callable[[], None]) -> None:

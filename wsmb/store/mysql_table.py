@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from wsmb.errors import Code, StoreError
@@ -21,12 +22,17 @@ _READ = """
 SELECT data_id, channel, data FROM `{table}` {hint}
 WHERE {of_channel} AND data_id <= %s ORDER BY data_id LIMIT %s"""
 _ROWS = "SELECT data_id, channel, data FROM `{table}` WHERE data_id IN %s"
+# The place in the list is told by a number: the server may give names in another character set.
+_AGE = """
+(SELECT {place}, TIMESTAMPDIFF(SECOND, created, UTC_TIMESTAMP()) FROM `{table}` {hint}
+WHERE {of_channel} ORDER BY data_id LIMIT 1)"""
 _LARGEST = "SELECT COALESCE(MAX(data_id), 0) FROM `{table}`"
 
 # MySQL's latin1 is cp1252. For a character set that is not here the server itself refuses.
 _CODECS = {"latin1": "cp1252", "ascii": "ascii", "utf8mb4": "utf-8"}
 _BMP_ONLY = {"utf8", "utf8mb3", "ucs2"}
 _IDS_PER_STATEMENT = 500
+_NAMES_PER_STATEMENT = 50
 _STATEMENT_BYTES = 1_000_000
 _FIRST_SIZES, _MOST_SIZES = 32, 512
 
@@ -53,6 +59,7 @@ class MysqlTable:
         hint = f"FORCE INDEX (`{index.replace('`', '``')}`)" if index else ""
         self._sizes = _SIZES.format(table=self._name, of_channel=_OF_CHANNEL, hint=hint)
         self._read = _READ.format(table=self._name, of_channel=_OF_CHANNEL, hint=hint)
+        self._age = partial(_AGE.format, table=self._name, of_channel=_OF_CHANNEL, hint=hint)
 
     def refusal(self, connection: Any, channel: str, texts: Sequence[str]) -> StoreError | None:
         """Names that the column cannot hold, statements over max_allowed_packet."""
@@ -102,6 +109,19 @@ class MysqlTable:
                 # What came so far was passed over, or there would be no next turn.
                 room = room - size if size < room else max_bytes
                 limit, after_id = min(limit * 4, _MOST_SIZES), last_id
+
+    def ages(self, connection: Any, channels: Sequence[str]) -> dict[str, float]:
+        """See Table.ages."""
+        names = [name for name in channels if self._holds(name)]
+        ages: dict[str, float] = {}
+        with closing(connection.cursor()) as cursor:
+            for start in range(0, len(names), _NAMES_PER_STATEMENT):
+                piece = names[start : start + _NAMES_PER_STATEMENT]
+                values = [value for name in piece for value in (name, name.encode(), 0)]
+                parts = [self._age(place=place) for place in range(len(piece))]
+                cursor.execute(" UNION ALL ".join(parts), values)
+                ages.update((piece[place], age_s) for place, age_s in cursor.fetchall() if age_s is not None)
+        return ages
 
     def taken(self, connection: Any, ids: Sequence[int]) -> tuple[list[Row], int]:
         """See Table.taken."""

@@ -122,6 +122,26 @@ class Page:
 
 
 @dataclass(slots=True, eq=False)
+class Ages:
+    """MessageStore.ages."""
+
+    channels: Sequence[str]
+    done: Callable[[Mapping[str, float] | StoreError], None]
+    found: Mapping[str, float] = field(default_factory=dict)
+    refusal: StoreError | None = None
+    size_bytes: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows it may touch, for the bound of a batch."""
+        return len(self.channels)
+
+    def report(self, error: StoreError | None) -> None:
+        """Tell the caller what was found."""
+        self.done(error or self.found)
+
+
+@dataclass(slots=True, eq=False)
 class Check:
     """MessageStore.check."""
 
@@ -180,7 +200,7 @@ class Count:
         self.done(self, error)
 
 
-Operation = Append | Remove | NoteTries | Page | Check | Sweep | Count
+Operation = Append | Remove | NoteTries | Page | Ages | Check | Sweep | Count
 
 
 @dataclass(slots=True, eq=False)

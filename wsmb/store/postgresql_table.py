@@ -29,6 +29,14 @@ SELECT data_id, channel, data FROM (
     ) AS page
 ) AS sized
 WHERE total <= %s::bigint OR total = size ORDER BY data_id"""
+_AGES = """
+SELECT name, EXTRACT(EPOCH FROM now() - created)::float8
+FROM unnest(%s::text[]) AS wanted (name) CROSS JOIN LATERAL (
+    SELECT created FROM "{table}"
+    WHERE (channel, data_id) > (name, 0) AND (channel, data_id) <= (name, 9223372036854775807)
+      AND channel::text COLLATE "C" = name
+    ORDER BY channel, data_id LIMIT 1
+) AS oldest WHERE created IS NOT NULL"""
 _ROWS = 'SELECT data_id, channel, data FROM "{table}" WHERE data_id = ANY(%s::bigint[])'
 _LARGEST = 'SELECT COALESCE(MAX(data_id), 0) FROM "{table}"'
 
@@ -45,6 +53,7 @@ class PostgresqlTable:
         self._delete = _DELETE.format(table=name)
         self._read = _READ.format(table=name)
         self._rows = _ROWS.format(table=name)
+        self._ages = _AGES.format(table=name)
         self._largest = _LARGEST.format(table=name)
         self._ids = IdSequence(name)
         self.channel_length: int | None = 100
@@ -93,6 +102,12 @@ class PostgresqlTable:
                 # What came so far was passed over, or there would be no next turn.
                 room = room - size if size < room else max_bytes
                 limit, after_id = min(limit * 4, _LARGEST_LIMIT), rows[-1][0]
+
+    def ages(self, connection: Any, channels: Sequence[str]) -> dict[str, float]:
+        """See Table.ages."""
+        names = [name for name in channels if self._holds(name)]
+        with closing(connection.cursor()) as cursor:
+            return {name: age_s // 1 for name, age_s in cursor.execute(self._ages, (names,))}
 
     def taken(self, connection: Any, ids: Sequence[int]) -> tuple[list[Row], int]:
         """See Table.taken."""

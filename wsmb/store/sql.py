@@ -21,7 +21,7 @@ from wsmb.settings import ChannelSettings
 from wsmb.stock import Stock
 from wsmb.store.dialects import Dialect, Opened
 from wsmb.store.disk import DiskFloor
-from wsmb.store.operations import Append, Batch, Check, NoteTries, Page, Remove
+from wsmb.store.operations import Ages, Append, Batch, Check, NoteTries, Page, Remove
 from wsmb.store.recount import Recount
 from wsmb.store.sweeper import Sweeper
 from wsmb.store.transaction import Transactions
@@ -136,6 +136,10 @@ class SqlStore:
     ) -> None:
         """See MessageStore.page."""
         self._writer.submit(Page(channel, after_id, max_items, max_bytes, done))
+
+    def ages(self, channels: Sequence[str], done: Callable[[Mapping[str, float] | StoreError], None]) -> None:
+        """See MessageStore.ages."""
+        self._writer.submit(Ages(channels, done))
 
     def check(self, done: Callable[[bool], None]) -> None:
         """See MessageStore.check."""

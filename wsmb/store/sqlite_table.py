@@ -16,6 +16,14 @@ _DELETE = "DELETE FROM {table} WHERE data_id IN ({marks})"
 _READ = """
 SELECT data_id, channel, data FROM {table}
 WHERE channel = ? AND CAST(channel AS BLOB) = ? AND data_id > ? ORDER BY data_id"""
+# The index on the channel has the ids in their order, too. One row, since each row lets go of the
+# interpreter lock: `0 17,2 0` are the ages of the first name and the third.
+_AGES = """
+WITH wanted (place, name) AS (VALUES {marks})
+SELECT GROUP_CONCAT(place || ' ' || (
+    SELECT strftime('%s', 'now') - strftime('%s', created) FROM {table}
+    WHERE channel = name AND CAST(channel AS BLOB) = CAST(name AS BLOB) ORDER BY data_id LIMIT 1
+)) FROM wanted"""
 _ROWS = "SELECT data_id, channel, data FROM {table} WHERE data_id IN ({marks})"
 _LARGEST = """
 SELECT MAX(COALESCE((SELECT MAX(data_id) FROM {table}), 0),
@@ -25,6 +33,7 @@ _HAS_SEQUENCE = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'sqlite_sequenc
 
 _ROWS_PER_INSERT = 100
 _IDS_PER_STATEMENT = 100
+_NAMES_PER_STATEMENT = (25, 100)
 
 
 class SqliteTable:
@@ -67,6 +76,18 @@ class SqliteTable:
         """See Table.read: SQLite itself stops where the cursor is closed."""
         with closing(connection.cursor()) as cursor:
             yield from cursor.execute(self._read, (channel, channel.encode(), after_id))
+
+    def ages(self, connection: Any, channels: Sequence[str]) -> dict[str, float]:
+        """See Table.ages."""
+        ages: dict[str, float] = {}
+        few, many = _NAMES_PER_STATEMENT
+        for piece in chunks(channels, few if len(channels) <= few else many):
+            marks = ", ".join(f"({place}, ?)" for place in range(len(piece)))
+            statement = _AGES.format(table=self._quoted, marks=marks)
+            found = connection.execute(statement, piece).fetchone()[0] or b""
+            for place, age_s in (entry.split() for entry in found.split(b",") if entry):
+                ages[piece[int(place)]] = float(age_s)
+        return ages
 
     def taken(self, connection: Any, ids: Sequence[int]) -> tuple[list[Row], int]:
         """See Table.taken."""

@@ -14,7 +14,7 @@ from wsmb.interfaces import StoredItem
 from wsmb.stock import Rows
 from wsmb.store.dialects import Dialect, Row
 from wsmb.store.json_text import as_bytes, from_column, to_ascii
-from wsmb.store.operations import NO_ROOM, Append, Batch, Check, Count, NoteTries, Page, Remove, Sweep
+from wsmb.store.operations import NO_ROOM, Ages, Append, Batch, Check, Count, NoteTries, Page, Remove, Sweep
 
 _ALIVE = "SELECT 1"
 _MOST_REPORTED = 1000
@@ -44,6 +44,7 @@ class Transactions:
             Remove: self._remove,
             NoteTries: self._note_tries,
             Page: self._pages,
+            Ages: self._ages,
             Check: self._check,
             Sweep: self._sweep,
             Count: self._count,
@@ -149,6 +150,13 @@ class Transactions:
             if wanted is not None and page.max_items > 0:
                 self._page(connection, page, wanted)
                 self._add_notes(connection, page)
+
+    def _ages(self, connection: Any, group: list[Ages]) -> None:
+        for asked in group:
+            names = [name for name in asked.channels if _utf8(name) is not None]
+            # By another clock, or in another time zone, it may have been stored in the future.
+            found = self._table.ages(connection, names)
+            asked.found = {name: max(float(age_s), 0.0) for name, age_s in found.items()}
 
     def _page(self, connection: Any, page: Page, wanted: bytes) -> None:
         room = page.max_bytes

@@ -14,7 +14,7 @@ from wsmb.errors import Code, StoreError
 from wsmb.figures import StoreFigures
 from wsmb.store.dialects import Fault, kind_of
 from wsmb.store.lanes import Lanes
-from wsmb.store.operations import Batch, Count, Operation
+from wsmb.store.operations import Ages, Batch, Count, Operation
 
 # The database is used again within a second of its return.
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 0.5
@@ -113,7 +113,9 @@ class Writer:
     def _succeeded(self, _result: object, batch: Batch) -> None:
         if batch is not self._batch:
             return
-        self.figures.transactions.add(self._now() - self._began_s)
+        kinds = set(map(type, batch.operations))
+        if kinds != {Ages}:  # which commits nothing, and comes again and again while somebody looks
+            self.figures.transactions.add(self._now() - self._began_s)
         if self._tries:
             self._log.info("the database is back after {tries} failed tries", tries=self._tries)
             self._tries = 0
@@ -121,7 +123,7 @@ class Writer:
             self._log.error("{refused} operations were refused in a row", refused=self._refused)
         self._refused = 0
         # That what is there can be counted says nothing of whether anything can be written.
-        self.batches += any(type(operation) is not Count for operation in batch.operations)
+        self.batches += not kinds <= {Ages, Count}
         self._finish(batch, None)
 
     def _failed(self, failure: Failure, batch: Batch) -> None:
