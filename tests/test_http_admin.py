@@ -1,4 +1,7 @@
-"""Tests for wsmb.http.admin, page_files and routes: what the page for people gets and does."""
+"""Tests for wsmb.http.admin, page_files and routes: what the page for people gets and does.
+
+Its channels are in test_http_channels.
+"""
 
 from __future__ import annotations
 
@@ -34,66 +37,6 @@ class OverviewTests(RequestCase):
         lag = world.ask("GET", "/admin/overview").json["reactor_lag"]
         self.assertEqual(sum(lag["counts"]), 2)
         self.assertAlmostEqual(lag["sum_s"], 0.5)
-
-
-class ChannelsTests(RequestCase):
-    def names(self, query: str) -> list[str]:
-        return [row["name"] for row in self.answer(query)["channels"]]
-
-    def answer(self, query: str) -> dict[str, object]:
-        return self.there.ask("GET", f"/admin/channels{query}").json
-
-    def test_sorted_found_and_cut(self) -> None:
-        self.there = world = self.world(default_channel=KEPT)
-        for name, items in (("b", 3), ("c", 1), ("dead.b", 2)):
-            world.ask("POST", f"/channels/{name}", [0] * items)
-        world.receiver("a")
-        self.assertEqual(self.names(""), ["b", "dead.b", "c", "a"])
-        self.assertEqual(self.names("?sort=name"), ["a", "b", "c", "dead.b"])
-        self.assertEqual(self.names("?sort=receivers&max=2"), ["a", "b"])
-        self.assertEqual(self.names("?start=1&max=2"), ["dead.b", "c"])
-        self.assertEqual((self.names("?find=b&max=1"), self.answer("?find=b&max=1")["total"]), (["b"], 2))
-        self.assertEqual(self.names("?find=x"), [])
-
-    def test_names_are_found_by_any_letter(self) -> None:
-        self.there = world = self.world()
-        world.receiver("Büro/größe")
-        world.receiver("Buro")
-        self.assertEqual(self.names("?find=%C3%B6%C3%9F"), ["Büro/größe"])
-        self.assertEqual(world.ask("GET", "/admin/channels?find=%FF").status, 400)
-
-    def test_rows_are_counted_in_whole_numbers(self) -> None:
-        world = self.world()
-        for query in ("start=0.5", "max=5s", "start=-1", "max=1_0", "max=9999999999"):
-            answer = world.ask("GET", f"/admin/channels?{query}")
-            self.assertEqual((answer.status, answer.json["code"]), (400, "02"), query)
-
-    def test_a_row(self) -> None:
-        self.there = world = self.world(default_channel=KEPT)
-        world.receiver("sms", ack=True)
-        world.ask("POST", "/channels/sms", 1)
-        (row,) = self.answer("")["channels"]
-        self.assertEqual((row["receivers"], row["frames"]), (1, 1))
-
-    def test_what_nobody_follows_is_not_counted(self) -> None:
-        self.there = world = self.world()
-        world.receiver("sms")
-        (row,) = self.answer("")["channels"]
-        self.assertIsNone(row["frames"])
-
-    def test_never_more_than_so_many(self) -> None:
-        self.there = world = self.world(default_channel=KEPT)
-        for number in range(210):
-            world.store.append(f"c{number}", [b"1"], lambda _: None)
-        world.settle()
-        self.assertEqual(len(self.names("?max=1000")), 200)
-        self.assertEqual(len(self.names("")), 50)
-
-    def test_another_order(self) -> None:
-        answer = self.world().ask("GET", "/admin/channels?sort=size")
-        self.assertEqual(
-            (answer.status, answer.json["error"]), (400, "sort is one of waiting, receivers, name")
-        )
 
 
 class ConnectionsTests(RequestCase):
