@@ -29,7 +29,7 @@ KILLS ?=
 SCENARIO ?=
 SEED ?=
 
-.PHONY: run test lint types unit plugin conformance debian fuzz properties chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-memory bench-waiting bench-client chaos-clients wheels \
+.PHONY: run test lint types unit plugin conformance debian fuzz properties chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-page bench-memory bench-waiting bench-client chaos-clients wheels \
     dist deb deb-test docs docs-settings docs-test clean
 
 run: $(VENV)/installed
@@ -109,6 +109,11 @@ bench-waiting: $(VENV)/ready
 # About a minute.
 bench-kept: $(VENV)/ready
 	PYTHONPATH=. timeout 170 $(BIN)/python -m benchmarks.kept
+
+# What it costs that somebody looks at the page; two and a half minutes, best as root. Its picture in the README is
+# made by `python -m benchmarks.page --screenshot docs/page.png`.
+bench-page: $(VENV)/ready
+	PYTHONPATH=. timeout 175 $(BIN)/python -m benchmarks.page
 
 # Best as root: then broker and load go before all else that runs on the machine.
 bench-abuse: $(VENV)/ready

@@ -29,8 +29,8 @@ export const channelPath = (name) => `/channels/${encodeURIComponent(name)}`;
 
 export const send = (channel, json, key) => ask(channelPath(channel), { method: "POST", body: json, key });
 
-export function count(value) {
-  if (value === null || value === undefined) return "–";
+export function count(value, unknown = "–") {
+  if (value === null || value === undefined) return unknown;
   if (value >= 1e9) return `${(value / 1e9).toFixed(1)} G`;
   if (value >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
   return value >= 1e4 ? `${(value / 1e3).toFixed(1)} k` : String(Math.round(value * 10) / 10);
@@ -39,6 +39,7 @@ export function count(value) {
 export const bytes = (value) => `${count(value)}B`.replace(/(\d)B/, "$1 B");
 
 export function duration(seconds) {
+  if (seconds === null) return "–";
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;

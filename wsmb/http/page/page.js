@@ -6,7 +6,7 @@ import { findLetters } from "./letters.js";
 import { Table } from "./tables.js";
 
 const INTERVAL = 1000;
-const SHARE = 5; // of the time that an answer takes: a broker that is slow to tell is asked less often
+const SHARE = 2; // of the time that an answer takes: a broker that is slow to tell is asked less often
 const LETTERS_EVERY = 5;
 const number = "number";
 
@@ -36,21 +36,20 @@ function endButton(row) {
   return button;
 }
 
-const rate = (field) => (row, old, seconds) =>
-  row[field] === null ? "–" : seconds > 0 ? count(Math.max(row[field] - old[field], 0) / seconds) : "…";
-
 const channels = new Table({
   section: "channels",
   path: "/admin/channels",
   list: "channels",
   key: "name",
   what: "Channels",
-  orders: ["waiting", "receivers", "name"],
+  orders: ["waiting", "age", "rate", "senders", "receivers", "name"],
   columns: [
-    { title: "Channel", className: "name", cell: (row) => row.name },
-    { title: "Receivers", className: number, cell: (row) => count(row.receivers) },
-    { title: "Frames/s", className: number, cell: rate("frames") },
-    { title: "Waiting", className: number, cell: (row) => count(row.waiting_items) },
+    { title: "Channel", className: "name", order: "name", ascends: true, cell: (row) => row.name },
+    { title: "Senders", className: number, order: "senders", cell: (row) => count(row.senders) },
+    { title: "Receivers", className: number, order: "receivers", cell: (row) => count(row.receivers) },
+    { title: "Frames/s", className: number, order: "rate", cell: (row) => count(row.frames_per_s, "…") },
+    { title: "Waiting", className: number, order: "waiting", cell: (row) => count(row.waiting_items) },
+    { title: "Oldest", className: number, order: "age", cell: (row) => duration(row.oldest_s) },
     { title: "Size", className: `${number} wide`, cell: (row) => bytes(row.waiting_bytes) },
   ],
 });
@@ -63,12 +62,12 @@ const connections = new Table({
   what: "Connections",
   orders: ["newest", "oldest", "outstanding", "user"],
   columns: [
-    { title: "User", className: "name", cell: (row) => row.user },
+    { title: "User", className: "name", order: "user", ascends: true, cell: (row) => row.user },
     { title: "From", className: "name", cell: (row) => row.peer.replace(/^tcp[46]?:/, "") },
     { title: "For", className: number, cell: (row) => duration(row.age_s) },
     { title: "In", className: `${number} wide`, cell: (row) => count(row.frames_received) },
     { title: "Out", className: `${number} wide`, cell: (row) => count(row.frames_sent) },
-    { title: "Outstanding", className: number, cell: (row) => count(row.outstanding) },
+    { title: "Outstanding", className: number, order: "outstanding", cell: (row) => count(row.outstanding) },
     { title: "Queued", className: `${number} wide`, cell: (row) => bytes(row.queued_bytes) },
     { title: "End", className: "", button: endButton },
   ],

@@ -12,7 +12,8 @@ function make(tag, properties = {}, ...children) {
 }
 
 export class Table {
-  // `columns`: title, className, and cell(row, before, seconds) or button(row), which gives a button.
+  // `columns`: title, className, and cell(row) or button(row), which gives a button. `order`: what the list can
+  // be sorted by, if it is by this column; `ascends`, if then the least comes first.
   constructor({ section, path, list, key, what, orders, columns }) {
     Object.assign(this, { path, list, key, columns, start: 0, total: 0 });
     this.shown = new Map();
@@ -22,16 +23,38 @@ export class Table {
     this.more = make("button", { type: "button", textContent: "More" });
     this.where = make("span");
     this.body = make("tbody");
-    const heads = columns.map(({ title, className = "" }) => make("th", { scope: "col", className, textContent: title }));
-    const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), this.body);
+    this.heads = columns.map((column) => this.head(column));
+    const table = make("table", {}, make("thead", {}, make("tr", {}, ...this.heads)), this.body);
     const scroll = make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: what }, table);
     const controls = [make("label", {}, "Find", this.find), make("label", {}, "Sort by", this.sort)];
     const bar = make("div", { className: "bar" }, ...controls, this.back, this.more, this.where);
     document.getElementById(section).append(bar, scroll);
     this.find.addEventListener("input", () => this.go(0));
-    this.sort.addEventListener("change", () => this.go(0));
+    this.sort.addEventListener("change", () => this.order(this.sort.value));
     this.back.addEventListener("click", () => this.go(this.start - ROWS));
     this.more.addEventListener("click", () => this.go(this.start + ROWS));
+    this.mark();
+  }
+
+  head({ title, className = "", order }) {
+    if (!order) return make("th", { scope: "col", className, textContent: title });
+    const button = make("button", { type: "button", textContent: title, title: `Sort by ${order}` });
+    button.addEventListener("click", () => this.order(order));
+    return make("th", { scope: "col", className }, button);
+  }
+
+  order(order) {
+    this.sort.value = order;
+    this.mark();
+    return this.go(0);
+  }
+
+  // Screen readers say it, and the style shows an arrow.
+  mark() {
+    this.columns.forEach(({ order, ascends }, place) => {
+      if (order === this.sort.value) this.heads[place].ariaSort = ascends ? "ascending" : "descending";
+      else this.heads[place].removeAttribute("aria-sort");
+    });
   }
 
   go(start) {
@@ -56,12 +79,10 @@ export class Table {
     rows.forEach((row, place) => {
       const name = row[this.key];
       const one = this.shown.get(name) ?? this.make(row);
-      const seconds = answer.time_s - (one.time_s ?? answer.time_s);
       this.columns.forEach(({ cell }, column) => {
-        const text = cell?.(row, one.row, seconds);
+        const text = cell?.(row);
         if (cell && one.cells[column].textContent !== text) one.cells[column].textContent = text;
       });
-      Object.assign(one, { row, time_s: answer.time_s });
       shown.set(name, one);
       if (this.body.children[place] !== one.line) this.body.insertBefore(one.line, this.body.children[place] ?? null);
     });
@@ -78,6 +99,6 @@ export class Table {
       if (button) made.append(button(row));
       return made;
     });
-    return { line: make("tr", {}, ...cells), cells, row };
+    return { line: make("tr", {}, ...cells), cells };
   }
 }

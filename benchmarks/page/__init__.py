@@ -1,0 +1,1 @@
+"""What it costs the broker that somebody looks at its page."""
