@@ -62,6 +62,7 @@ def measure(folder: Path) -> bool:
     """Print the table; whether all is as it should be."""
     with crowd(folder) as there, viewer(folder, there.http_port) as who:
         os.sched_setaffinity(0, {LOAD_CORE})
+        there.let_wait(range(2_500))
         updates_ms = [update_ms(there) for _ in range(5)]
         there.round(1.0)
         loads_s = [loaded(there, who).filled_s for _ in range(LOADS)]

@@ -7,14 +7,23 @@ import time
 from pathlib import Path
 from threading import Thread
 
-from benchmarks.page.crowd import crowd
+from benchmarks.page.crowd import WAITING, Crowd, crowd
 from benchmarks.page.viewers import Browser, viewer
 
 SECONDS = 40.0
 """The load goes on for so long; then the charts have something to show."""
 RATES = (20_000.0, 35_000.0)
 """Messages a second: first the one, then the other."""
+KEPT_PER_S = 100
 PHONE_WIDTH = 600
+
+
+def keep(there: Crowd) -> None:
+    """Something waits on ever more channels, and on all of them well before the end."""
+    count = int(SECONDS * KEPT_PER_S)
+    for number in range(count):
+        there.let_wait([number], min(1 + 2 * number * WAITING // count, WAITING))
+        time.sleep(1 / KEPT_PER_S)
 
 
 def screenshot(folder: Path, file: Path, width: int, height: int, *, is_dark: bool) -> None:
@@ -23,7 +32,9 @@ def screenshot(folder: Path, file: Path, width: int, height: int, *, is_dark: bo
         if not isinstance(who, Browser):
             raise RuntimeError("there is no Chromium to make the picture")
         load = Thread(target=lambda: [there.round(SECONDS / len(RATES), rate) for rate in RATES])
+        keeping = Thread(target=keep, args=(there,))
         load.start()
+        keeping.start()
         mode = "dark" if is_dark else "light"
         who.tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": mode}])
         who.tab.call(
@@ -33,8 +44,10 @@ def screenshot(folder: Path, file: Path, width: int, height: int, *, is_dark: bo
             deviceScaleFactor=1,
             mobile=width < PHONE_WIDTH,
         )
+        who.tab.call("Emulation.setScrollbarsHidden", hidden=True)
         who.open()
         time.sleep(SECONDS - 3)
         data = who.tab.call("Page.captureScreenshot", format="png")["data"]
         file.write_bytes(base64.b64decode(data))
         load.join()
+        keeping.join()

@@ -18,7 +18,9 @@ class Tab:
         place = profile / "DevToolsActivePort"
         poll(lambda: place.exists() and place.read_text().count("\n") > 0, "the browser to listen")
         port, path = place.read_text().split("\n")
-        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None)
+        self._socket = connect(
+            f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None, ping_interval=None
+        )
         self._number = 0
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ class Admin:
                 "time_s": factory.reactor.seconds(),
                 "connections": len(factory.connections),
                 "connections_opened": factory.opened_count,
-                "channels": broker.channel_count,
+                "channels": self._channels.count,
                 "frames_received": now.frames_in,
                 "frames_sent": now.frames_out,
                 "proved": proved,

@@ -40,6 +40,11 @@ class ChannelList:
             "name": lambda row: row.name,
         }
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._names())
+
     def answer(self, call: Call) -> None:
         """The rows that are asked for. Raises BadRequestError."""
         portion = Portion(call, self._orders)

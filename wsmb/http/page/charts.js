@@ -17,7 +17,7 @@ export class Chart {
   }
 
   size() {
-    return { width: Math.max(this.place.clientWidth, 200), height: 170 };
+    return { width: Math.max(this.place.clientWidth, 200), height: 160 };
   }
 
   draw() {
@@ -31,7 +31,7 @@ export class Chart {
         cursor: { show: false },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.1] } },
         axes: [
-          { ...axis, space: 90, values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString()) },
+          { ...axis, space: 90, size: 32, values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString()) },
           { ...axis, size: 60 },
         ],
         series: [
