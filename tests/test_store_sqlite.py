@@ -54,7 +54,7 @@ class SqliteStoreContract(StoreContract, SqliteCase):
         return open_store(self.settings, reactor)
 
     def grow_older(self, seconds: int) -> None:
-        self.sql(f"UPDATE mq_data SET created = datetime(created, '-{seconds} seconds')")
+        self.sql(f"UPDATE mq_data SET created = datetime(created, '{-seconds} seconds')")
 
 
 class SqliteFileTest(SqliteCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from itertools import count
 from pathlib import Path
 from threading import Thread
 
@@ -20,9 +21,12 @@ PHONE_WIDTH = 600
 
 def keep(there: Crowd) -> None:
     """Something waits on ever more channels, and on all of them well before the end."""
-    count = int(SECONDS * KEPT_PER_S)
-    for number in range(count):
-        there.let_wait([number], min(1 + 2 * number * WAITING // count, WAITING))
+    began = time.monotonic()
+    for number in count():
+        passed_s = time.monotonic() - began
+        if passed_s > SECONDS:
+            return
+        there.let_wait([number], min(1 + int(2 * WAITING * passed_s / SECONDS), WAITING))
         time.sleep(1 / KEPT_PER_S)
 
 

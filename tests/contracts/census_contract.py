@@ -57,6 +57,11 @@ class CensusContract:
         self.assertEqual((stock.items, stock.bytes), (6, 11))
         self.assertEqual([stock.of(name) for name in NAMES], [(2, 2), (1, 2), (1, 2), (1, 2)])
 
+    async def test_what_has_no_time_has_no_age(self) -> None:
+        self.there_before(*[(f"'{name}'", "'12'") for name in NAMES])
+        store = await counted(self.open())
+        self.assertEqual(await ask(store.ages, NAMES), {})
+
     async def test_portion_by_portion_while_the_rest_goes_on(self) -> None:
         count = FIRST_ROWS + 7
         self.there_before(*[("'sms'", "'1'")] * count)

@@ -231,6 +231,11 @@ class StoreContract:
         self.store.remove([second])
         self.assertTrue(0 <= (await self.ages("sms"))["sms"] < 60)
 
+    async def test_what_was_stored_in_the_future_is_new(self) -> None:
+        await self.keep("sms", b"1")
+        self.grow_older(-1000)
+        self.assertEqual(await self.ages("sms"), {"sms": 0.0})
+
     async def test_the_ages_of_many_channels_whose_names_are_nearly_the_same(self) -> None:
         for name in NAMES:
             await self.keep(name, b"1")

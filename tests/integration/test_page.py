@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 from urllib.parse import quote
 
 from tests.integration.broker_process import PASSWORD, USER, poll
 from tests.integration.browser import Tab
 from tests.integration.javascript_case import JavascriptCase
+from tests.integration.raw_client import command
 from tests.integration.test_http import HttpCase
 
 ROW = "[...document.querySelectorAll('#{} tbody tr')].find((row) => row.innerText.includes('{}'))"
@@ -40,7 +42,7 @@ class PageTests(HttpCase, JavascriptCase):
     def test_it_shows_who_is_there_and_ends_a_connection(self) -> None:
         receiver = self.receiver(self.process, "sms")
         self.open()
-        self.assertEqual(self.cells("channels", "sms")[:2], ["sms", "1"])
+        self.assertEqual(self.cells("channels", "sms")[:3], ["sms", "0", "1"])
         self.assertEqual(self.cells("connections", USER)[0], USER)
         self.tab.run(f"{ROW.format('connections', USER)}.querySelector('button').focus()")
         self.tab.press(*ENTER)
@@ -55,6 +57,48 @@ class PageTests(HttpCase, JavascriptCase):
         self.tab.press(*ENTER)
         self.tab.until(f"!{ROW.format('connections', USER)}")
         self.assertEqual(receiver.read_to_end(), b"")
+
+    def heads(self) -> list[str | None]:
+        return self.tab.run(
+            "[...document.querySelectorAll('#channels th')].map((head) => head.getAttribute('aria-sort'))"
+        )
+
+    def first(self) -> str:
+        return "document.querySelector('#channels tbody td').innerText"
+
+    def test_senders_rate_and_the_oldest_item_and_sorted_by_each(self) -> None:
+        mail, many = self.sender(self.process), self.sender(self.process)
+        self.receiver(self.process, "sms")
+        for _ in range(3):
+            many.send_text(command("send-message", "many", data=[1]))
+        mail.send_text(command("send-message", "mail", data=[1]))
+        for one in (mail, many):
+            self.assertEqual(one.fence(), [])
+        with sqlite3.connect(self.process.folder / "waiting.db", timeout=30) as database:
+            database.execute(
+                "UPDATE mq_data SET created = datetime(created, '-7300 seconds') WHERE channel = 'mail'"
+            )
+        database.close()
+        self.open()
+        self.tab.until(f"{ROW.format('channels', 'mail')}.cells[3].innerText === '0'")
+        self.assertEqual(self.cells("channels", "mail")[:6], ["mail", "1", "0", "0", "1", "2 h"])
+        self.assertEqual(self.heads(), [None, None, None, None, "descending", None, None])
+        self.assertEqual(self.tab.run(self.first()), "many")
+        self.tab.run(
+            "[...document.querySelectorAll('th button')].find((one) => one.innerText === 'Oldest').focus()"
+        )
+        self.tab.press(*ENTER)
+        self.tab.until(f"{self.first()} === 'mail'")
+        self.assertEqual(self.heads(), [None, None, None, None, None, "descending", None])
+        self.assertEqual(self.tab.run("document.querySelector('#channels select').value"), "age")
+        self.tab.run("document.querySelector('#channels select').value = 'rate'")
+        self.tab.run("document.querySelector('#channels select').dispatchEvent(new Event('change'))")
+        self.assertEqual(self.heads(), [None, None, None, "descending", None, None, None])
+        for _ in range(500):
+            many.send_text(command("send-message", "sms", data=[1]))
+        self.tab.until(
+            f"{self.first()} === 'sms' && {ROW.format('channels', 'sms')}.cells[3].innerText !== '0'"
+        )
 
     def test_an_item_is_sent_and_a_dead_letter_replayed(self) -> None:
         self.open()
@@ -88,6 +132,8 @@ class PageTests(HttpCase, JavascriptCase):
         self.open()
         self.tab.until("document.getElementById('throughput-said').innerText.includes('received')")
         self.assertEqual(self.tab.run("document.documentElement.scrollWidth"), 390)
+        inner = "document.querySelector('#channels .scroll')"
+        self.tab.until(f"{inner}.scrollWidth === {inner}.clientWidth")
         self.assertTrue(self.tab.run("document.querySelectorAll('#throughput canvas').length === 1"))
         unnamed = "[...document.querySelectorAll('button, input, select, textarea')].filter((each) =>"
         self.assertEqual(

@@ -144,7 +144,7 @@ class MemoryStore:
         now_s = self._now()
         lines = {name: self._lines[name] for name in channels if name in self._lines}
         ages = {name: now_s - self._home_of[line.ids[line.head]][1] for name, line in lines.items()}
-        found = {name: float(int(age_s)) for name, age_s in ages.items()}
+        found = {name: float(max(int(age_s), 0)) for name, age_s in ages.items()}
         self._later(lambda: done(found))
 
     def check(self, done: Callable[[bool], None]) -> None:

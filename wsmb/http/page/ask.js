@@ -38,8 +38,14 @@ export function count(value, unknown = "–") {
 
 export const bytes = (value) => `${count(value)}B`.replace(/(\d)B/, "$1 B");
 
-export function duration(seconds) {
+// In a narrow column.
+export function age(seconds) {
   if (seconds === null) return "–";
+  const [unit, size] = [["d", 86400], ["h", 3600], ["min", 60]].find(([, size]) => seconds >= size) ?? ["s", 1];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
+export function duration(seconds) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;

@@ -1,6 +1,6 @@
 // The page: asks once a second for what it shows, as long as somebody looks at it.
 
-import { ask, bytes, count, duration, send, sure } from "./ask.js";
+import { age, ask, bytes, count, duration, send, sure } from "./ask.js";
 import { Chart, mean } from "./charts.js";
 import { findLetters } from "./letters.js";
 import { Table } from "./tables.js";
@@ -49,7 +49,7 @@ const channels = new Table({
     { title: "Receivers", className: number, order: "receivers", cell: (row) => count(row.receivers) },
     { title: "Frames/s", className: number, order: "rate", cell: (row) => count(row.frames_per_s, "…") },
     { title: "Waiting", className: number, order: "waiting", cell: (row) => count(row.waiting_items) },
-    { title: "Oldest", className: number, order: "age", cell: (row) => duration(row.oldest_s) },
+    { title: "Oldest", className: number, order: "age", cell: (row) => age(row.oldest_s) },
     { title: "Size", className: `${number} wide`, cell: (row) => bytes(row.waiting_bytes) },
   ],
 });
