@@ -23,7 +23,7 @@ class OverviewTests(RequestCase):
         sender.receive(client_frame(b'{"command":"send-message","channel":"sms","data":[1,2]}'))
         world.ask("POST", "/channels/other", [1, 2, 3])
         found = world.ask("GET", "/admin/overview").json
-        self.assertEqual((found["connections"], found["connections_opened"], found["channels"]), (2, 2, 1))
+        self.assertEqual((found["connections"], found["connections_opened"], found["channels"]), (2, 2, 2))
         self.assertEqual((found["outstanding"], found["proved"], found["waiting_items"]), (1, 0, 3))
         self.assertEqual((found["frames_received"], found["user"]), (2, "qa"))
         before = found["frames_sent"]
