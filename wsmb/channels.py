@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from wsmb import frames
 from wsmb.acks import Subscription
 from wsmb.backlog import Backlog
 from wsmb.deliveries import Done, Ledger, Message
+from wsmb.frames import text_frame
 from wsmb.held import Held
 from wsmb.interfaces import Peer
 from wsmb.outstanding import Outstanding
@@ -191,7 +191,7 @@ class Channel:
         if not self._tracks:
             chosen = self._receivers.choose(limit, sender)
             if chosen:
-                self._fanout.send(chosen, frames.text_frame(payload))
+                self._fanout.send(chosen, text_frame(payload))
             return len(chosen)
         expires_at = self._settings.expires_at(ttl_s, self._around.pulse.unix_time_s)
         message = Message(payload, data, limit, sender, self._number, expires_at, key, texts=texts)
@@ -214,7 +214,7 @@ class Channel:
         if not (self._tracks or receivers.passing) and len(self._forms.readers) == len(receivers) > 1:
             # Nobody needs it as JSON.
             self._number += 1
-            self._fanout.send(receivers.choose(limit, sender), frames.text_frame(text))
+            self._fanout.send(receivers.choose(limit, sender), text_frame(text))
             return
         message = text_message(self.name, text, limit, sender, self._around.max_depth)
         message.expires_at = self._settings.expires_at(None, self._around.pulse.unix_time_s)
