@@ -50,12 +50,18 @@ class ChannelList:
         portion = Portion(call, self._orders)
         self._look()
         rows = self._rows(call.argument("find"))
+        is_by_age = call.argument("sort") == "age"
+        shown = () if is_by_age else portion.of(rows)
+
+        def look() -> Sequence[Row]:
+            # By age, which they are depends on what has been read so far.
+            return portion.of(rows) if is_by_age else shown
 
         def wanted() -> Sequence[str]:
-            unread = self._unread(rows) if call.argument("sort") == "age" else ()
-            return unread or [row.name for row in portion.of(rows) if row.waiting_items]
+            unread = self._unread(rows) if is_by_age else ()
+            return unread or [row.name for row in look() if row.waiting_items]
 
-        call.over = self._ages.look(wanted, lambda: self._tell(call, rows, portion.of(rows)))
+        call.over = self._ages.look(wanted, lambda: self._tell(call, rows, look()))
 
     def _unread(self, rows: Sequence[Row]) -> Sequence[str]:
         """Before they can be sorted, each has to be known, however old what is known."""
