@@ -14,7 +14,8 @@ from wsmb.errors import Code, StoreError
 from wsmb.intake import PATIENCE_BEATS
 from wsmb.message_ids import WINDOW_S, key_of
 from wsmb.pulse import BEATS_PER_SECOND
-from wsmb.session import ACTIONS, Session
+from wsmb.receiving import ACTIONS
+from wsmb.session import Session
 from wsmb.settings import ChannelSettings, KeepData, Settings
 
 TIME = "2026-11-22T21:00:00.000Z"
@@ -47,7 +48,7 @@ class SessionTestCase(SynchronousTestCase):
 
 class DispatchTests(SynchronousTestCase):
     def test_each_command_has_its_method(self) -> None:
-        self.assertEqual({*ACTIONS, wire.SendMessage}, set(wire.Command.__args__))
+        self.assertEqual({*ACTIONS, wire.Ping, wire.SendMessage}, set(wire.Command.__args__))
 
 
 class GreetingTests(SessionTestCase):

@@ -224,6 +224,11 @@ class Broker:
             quiet_beats=quiet_beats,
         )
 
+    def check_running(self) -> None:
+        """Raises CommandError (06) if nothing new is to be taken any more."""
+        if self.is_stopping:
+            raise CommandError(Code.UNAVAILABLE, "the broker stops")
+
     def has_room(self, name: str) -> bool:
         """Whether one may receive on the channel `name`: False if it would be one too many."""
         return name in self._channels or len(self._channels) < self.limits.max_channels

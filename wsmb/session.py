@@ -6,16 +6,13 @@ from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from wsmb import replies, wire
-from wsmb.access import RECEIVE
-from wsmb.acks import Acks
 from wsmb.answers import Answers, Once
 from wsmb.broker import Broker
 from wsmb.errors import Code, CommandError
 from wsmb.interfaces import Peer
 from wsmb.message_ids import key_of
-from wsmb.receiver import Receiver
+from wsmb.receiving import Receiving
 from wsmb.senders import MOST_OF_ONE, NOWHERE
-from wsmb.unproved import REJECTED
 
 
 class Session:
@@ -27,9 +24,8 @@ class Session:
 
     __slots__ = (
         "_broker",
-        "_channels",
         "_peer",
-        "_receiver",
+        "_receiving",
         "_sends_on",
         "_user",
         "answers",
@@ -44,8 +40,7 @@ class Session:
         self._broker = broker
         self._user = user
         self.answers = Answers(peer, time_stamp, broker.intake, is_extended=is_extended)
-        self._channels: set[str] | None = None
-        self._receiver: Receiver | None = None
+        self._receiving: Receiving | None = None
         self._sends_on: Set[str] = NOWHERE
         self.awaits_first_frame = True
         self.frames_in = 0
@@ -53,17 +48,17 @@ class Session:
     @property
     def outstanding(self) -> int:
         """How many frames it has been sent and has not proved."""
-        return 0 if self._receiver is None else self._receiver.outstanding
+        return 0 if self._receiving is None else self._receiving.receiver.outstanding
 
     @property
     def pings(self) -> int:
         """How many pings it has been sent."""
-        return 0 if self._receiver is None else self._receiver.pings
+        return 0 if self._receiving is None else self._receiving.receiver.pings
 
     @property
     def awaits_pong(self) -> bool:
         """Whether it has not answered all of them."""
-        return self._receiver is not None and self._receiver.awaits_pong
+        return self._receiving is not None and self._receiving.receiver.awaits_pong
 
     def frames_received(self, payloads: Sequence[bytes]) -> None:
         """Carry out text or binary frames, in their order."""
@@ -100,41 +95,27 @@ class Session:
 
     def ask_for_proof(self) -> None:
         """Ask for a sign that it has got what it was sent, if it has not given one."""
-        if self._receiver is not None and self._receiver.outstanding:
-            self._receiver.ping()
+        if self._receiving is not None and self._receiving.receiver.outstanding:
+            self._receiving.receiver.ping()
 
     def ping(self) -> None:
         """Ask for a sign of life, which proves what was sent before as well."""
-        self._as_receiver().ping()
+        self._as_receiver().receiver.ping()
 
     def pong(self, payload: bytes) -> None:
         """A pong has come."""
-        if self._receiver is not None:
-            self._receiver.pong(payload)
+        if self._receiving is not None:
+            self._receiving.receiver.pong(payload)
 
     def closed(self) -> None:
         """The connection has ended: leave all channels, and give no replies any more."""
         self.awaits_first_frame = False
         self.answers.close()
-        channels, self._channels = self._channels, None
-        self._broker.subscribers.discard(self)
         sent_on, self._sends_on = self._sends_on, NOWHERE
         self._broker.senders.end(sent_on)
-        receiver, self._receiver = self._receiver, None
-        if receiver is not None:
-            self._broker.end(receiver, channels or ())
-
-    def access_changed(self) -> None:
-        """See Subscriber. It is told of, if it has asked for anything that the original did not know."""
-        access = self._broker.access
-        if access is None:
-            return
-        for name in sorted(self._channels or ()):
-            try:
-                access.check(self._user, RECEIVE, name)
-            except CommandError as problem:
-                self._leave(name)
-                self.answers.error(problem, name)
+        receiving, self._receiving = self._receiving, None
+        if receiving is not None:
+            receiving.close()
 
     # Commands
 
@@ -153,7 +134,7 @@ class Session:
         if not isinstance(command, wire.Ping):  # whose answer is the greeting
             self.answers.reply(self.answers.greeting(Code.ACCEPTED))
         try:
-            ACTIONS[type(command)](self, command)
+            self._act(command)
             self._confirm(command.confirm)
         except CommandError as problem:
             self._refuse(problem, payload)
@@ -161,31 +142,21 @@ class Session:
     def _carry_out(self, command: wire.Command) -> None:
         """Any command but `send-message`."""
         self._check(command)
-        ACTIONS[type(command)](self, command)
+        self._act(command)
+
+    def _act(self, command: wire.Command) -> None:
+        if isinstance(command, wire.Ping):
+            self._check_store()
+        else:
+            self._as_receiver().carry_out(command)
 
     def _check(self, command: wire.Command) -> None:
         """Raises CommandError for what is wrong with a command whatever the state of things."""
         if command.confirm is not None:
             self.answers.is_extended = True
             wire.check_confirm(command.confirm)
-        if isinstance(command, wire.ReceiveMessage | wire.LeaveChannel):
-            name = wire.channel_name(command.channel)
-        if isinstance(command, wire.ReceiveMessage):
-            wire.prefetch(command.prefetch)
-            self._check_running()
-            if self._broker.access is not None:
-                self._broker.access.check(self._user, RECEIVE, name)
-            self._check_room(name)
-
-    def _check_room(self, name: str) -> None:
-        channels, most = self._channels or (), self._broker.limits.max_channels_per_connection
-        if name not in channels and len(channels) >= most:
-            raise CommandError(Code.TOO_MANY, f"a connection receives on at most {most} channels")
-        self._broker.check_room(name)
-
-    def _check_running(self) -> None:
-        if self._broker.is_stopping:
-            raise CommandError(Code.UNAVAILABLE, "the broker stops")
+        if not isinstance(command, wire.Ping):
+            self._as_receiver().check(command)
 
     def _send_first(self, command: wire.SendMessage, payload: bytes) -> None:
         """The greeting is its receipt: it follows the delivery or the commit, and goes before a confirm."""
@@ -210,7 +181,7 @@ class Session:
         """How many got it at once; None if it is not finished; -1 if it is a duplicate."""
         broker = self._broker
         if broker.is_stopping:
-            self._check_running()
+            broker.check_running()
         name: Any = command.channel  # a string, if it is one of those
         is_new = name not in self._sends_on
         if is_new and (type(name) is not str or not 0 < len(name) <= wire.MAX_CHANNEL_CHARS):
@@ -282,63 +253,16 @@ class Session:
             message_ids.finish(key, None)
         return receivers
 
-    def _receive_message(self, command: wire.ReceiveMessage) -> None:
-        name = wire.channel_name(command.channel)
-        prefetch = None
-        if command.ack:
-            self.answers.is_extended = True
-            prefetch = wire.prefetch(command.prefetch)
-        if self._channels is None:
-            self._channels = set()
-            self._broker.subscribers.add(self)
-        self._channels.add(name)
-        self._broker.receive(name, self._as_receiver(), prefetch)
-
-    def _leave_channel(self, command: wire.LeaveChannel) -> None:
-        self.answers.is_extended = True
-        name = wire.channel_name(command.channel)
-        if self._channels is not None and name in self._channels:
-            self._leave(name)
-
-    def _leave(self, name: str) -> None:
-        if self._channels is not None:
-            self._channels.remove(name)
-            self._broker.leave(name, self._peer)
-
-    def _ack_message(self, command: wire.AckMessage) -> None:
-        self.answers.is_extended = True
-        acks = self._acks()
-        numbers = wire.deliveries(command.delivery)
-        self._check_known([number for number in numbers if not acks.acknowledge(number)])
-
-    def _reject_message(self, command: wire.RejectMessage) -> None:
-        self.answers.is_extended = True
-        acks = self._acks()
-        delay_s = wire.delay(command.delay)
-        reason = "" if command.requeue else REJECTED
-        numbers = wire.deliveries(command.delivery)
-        self._check_known([number for number in numbers if not acks.reject(number, reason, delay_s)])
-
-    def _acks(self) -> Acks:
-        if self._broker.is_closed:
-            raise CommandError(Code.UNAVAILABLE, "the broker stops")
-        return self._as_receiver().acks
-
-    def _check_known(self, unknown: Sequence[int]) -> None:
-        if unknown:
-            text = ", ".join(map(str, unknown[:10])) + (", …" if len(unknown) > 10 else "")
-            raise CommandError(Code.UNKNOWN_DELIVERY, text)
-
-    def _ping(self, command: wire.Ping) -> None:
+    def _check_store(self) -> None:
         if self._broker.keeps:
             self._broker.store.check(self.answers.begin_slot(0).answer)
         else:
             self.answers.reply(self.answers.greeting(Code.ACCEPTED))
 
-    def _as_receiver(self) -> Receiver:
-        if self._receiver is None:
-            self._receiver = self._broker.receiver(self._peer, self._user)
-        return self._receiver
+    def _as_receiver(self) -> Receiving:
+        if self._receiving is None:
+            self._receiving = Receiving(self._peer, self._broker, self._user, self.answers)
+        return self._receiving
 
     def _confirm(self, confirm: wire.Confirm) -> None:
         if confirm is not None:
@@ -353,12 +277,3 @@ class Session:
             self.answers.reply(answer)
         if problem.code is Code.MALFORMED:
             self.answers.count_malformed(self._broker.limits.max_malformed)
-
-
-ACTIONS: dict[type, Callable[..., None]] = {
-    wire.Ping: Session._ping,
-    wire.ReceiveMessage: Session._receive_message,
-    wire.AckMessage: Session._ack_message,
-    wire.RejectMessage: Session._reject_message,
-    wire.LeaveChannel: Session._leave_channel,
-}
