@@ -80,6 +80,13 @@ class CheckConfigTests(SynchronousTestCase):
         self.assertEqual((status, "no messages are kept" in out), (0, True))
         self.assertEqual(self.check("--htpasswd", "absent", environ=environ)[0], 1)
 
+    def test_sockets_of_systemds(self) -> None:
+        """Whether they are there cannot be known here, but whether the broker could ask for them."""
+        status, out, _ = self.check("--config", str(self.ini), "--listen", "systemd:domain=INET:index=0")
+        self.assertEqual((status, "only systemd can start it" in out), (0, True))
+        status, _, err = self.check("--config", str(self.ini), "--listen", "systemd:index=0")
+        self.assertEqual((status, "'systemd:index=0' cannot be used; give systemd:domain=" in err), (1, True))
+
     def test_as_a_command(self) -> None:
         # What the tests themselves are told by the environment is no setting.
         ours = {name: value for name, value in os.environ.items() if name.startswith("WSMB_")}

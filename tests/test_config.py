@@ -149,6 +149,23 @@ class ListenTests(ConfigCase):
             with self.subTest(wrong=wrong):
                 self.assertIn("(--listen)", self.refusal(listen=[wrong]))
 
+    def test_a_socket_of_systemds(self):
+        for good in ("systemd:domain=INET6:index=1", "systemd:name=web:domain=UNIX"):
+            self.assertEqual(self.load(f"[http]\nlisten={good}", listen=[good]).listen, (good,))
+        for wrong in (
+            "systemd:0",
+            "systemd:index=0",
+            "systemd:domain=INET",
+            "systemd:domain=FOO:index=0",
+            "systemd:domain=INET:index=-1",
+            "systemd:domain=INET:index=x",
+            "systemd:domain=INET:name=",
+            "systemd:domain=INET:index=0:name=x",
+        ):
+            with self.subTest(wrong=wrong):
+                self.assertIn("; give systemd:domain=INET:index=0 (or", self.refusal(listen=[wrong]))
+                self.assertIn("[http] listen (", self.refusal(f"[http]\nlisten={wrong}"))
+
 
 class PlaceTests(ConfigCase):
     """Command line over environment over file over default."""

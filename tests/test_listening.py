@@ -67,6 +67,12 @@ class EndpointTests(SynchronousTestCase):
         self.assertEqual(self.listens("unix:a/sock")[0], os.path.abspath("a/sock"))
         self.assertEqual(self.listens("unix:/run/sock")[0], "/run/sock")
 
+    def test_a_socket_that_systemd_has_not_given(self) -> None:
+        for text in ("systemd:domain=INET:index=0", "systemd:domain=INET:name=web"):
+            with self.assertRaises(SettingError) as caught:
+                self.listens(text)
+            self.assertIn(f"{text} (x.ini line 1): systemd has given no such socket; ", str(caught.exception))
+
 
 class Port:
     """As Twisted's: how many it takes in a turn depends on how many came in the last one."""

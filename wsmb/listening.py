@@ -45,10 +45,17 @@ def endpoint(reactor: Any, text: str, place: str, settings: Settings) -> Any:
             text = "unix:" + quoteStringArgument(os.getcwd() + "/") + text[len("unix:") :]
         return serverFromString(reactor, text)
     except Exception:  # the parsers of endpoint strings raise whatever comes to their mind
-        remedy = "write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
-        if kind == "ssl":
-            remedy = "write it like ssl:8443:privateKey=key.pem:certKey=fullchain.pem"
-        raise SettingError(f"listen = {text} ({place}): {reason(Failure())}; {remedy}") from None
+        raise SettingError(f"listen = {text} ({place}): {_problem(kind, Failure())}") from None
+
+
+def _problem(kind: str, failure: Failure) -> str:
+    """What is wrong with an endpoint of this kind, and what to do."""
+    if kind == "systemd" and failure.check(LookupError):
+        return "systemd has given no such socket; let a .socket unit start the broker, or write tcp:8888"
+    remedy = "write it like tcp:8888 or tcp:8888:interface=127.0.0.1"
+    if kind == "ssl":
+        remedy = "write it like ssl:8443:privateKey=key.pem:certKey=fullchain.pem"
+    return f"{reason(failure)}; {remedy}"
 
 
 class TlsEndpoint:

@@ -62,10 +62,13 @@ def parser() -> common.Parser:
 def _summary(loaded: Loaded) -> str:
     settings = loaded.settings
     access = settings.access
-    parts = (
+    parts: tuple[str, ...] = (
         f"{len(loaded.users.users.hashes)} users",
         "no access list" if access is None else f"{len(access.rules)} allow and deny lines",
         f"{len(settings.channels)} sections of channels",
         f"messages are kept in {settings.database}" if settings.keeps_data else "no messages are kept",
     )
+    # Whether systemd has them to give cannot be seen from here: it hands them to what it starts only.
+    if any(text.startswith("systemd:") for text in (*settings.listen, *settings.http_listen)):
+        parts += ("only systemd can start it, with its sockets",)
     return ", ".join(parts)

@@ -175,6 +175,9 @@ def endpoint(text: str, warn: Warn) -> str:
     """A Twisted server endpoint string; only its shape is looked at."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*:\S.*", text):
         raise _unfit(text, "an endpoint such as tcp:8888 or tcp:8888:interface=127.0.0.1")
+    kind, *parts = text.split(":")
+    if kind == "systemd" and not _OF_SYSTEMD.fullmatch(":".join(sorted(parts))):
+        raise _unfit(text, "systemd:domain=INET:index=0 (or INET6, UNIX; name=NAME in place of index)")
     return text
 
 
@@ -186,6 +189,7 @@ def local_endpoint(text: str, warn: Warn) -> str:
     return f"{text}:interface={_LOCAL[kind]}"
 
 
+_OF_SYSTEMD = re.compile(r"domain=(INET|INET6|UNIX):(index=[0-9]{1,4}|name=[^:=\\]+)")
 _LOCAL = {"tcp": "127.0.0.1", "tcp6": r"\:\:1"}
 
 
