@@ -30,7 +30,7 @@ SCENARIO ?=
 SEED ?=
 
 .PHONY: run test lint types unit plugin conformance debian fuzz properties chaos chaos-exec chaos-javascript bench bench-abuse bench-kept bench-page bench-memory bench-waiting bench-client chaos-clients wheels \
-    dist deb deb-test docs docs-settings docs-test clean
+    dist deb deb-test docker docker-base docker-test docs docs-settings docs-test clean
 
 run: $(VENV)/installed
 	@umask 077 && mkdir -p run && { test -e run/htpasswd || cp htpasswd.example run/htpasswd; }
@@ -153,9 +153,28 @@ deb-test: build/scratch-root
 	packaging/debian/build $(CURDIR)/$(BIN)/python dist/wsmb-*.whl 2 build
 	$(PYTHON) packaging/debian/scratch/try.py $< dist/wsmb_*-1_*.deb build/wsmb_*-2_*.deb
 
-build/scratch-root:
-	command -v debootstrap >/dev/null || apt-get install -y debootstrap
-	packaging/debian/scratch/root $@
+# python3-twisted is what could come between wsmb and its own packages: an older Twisted, and zope as a namespace package.
+build/scratch-root: packaging/debian/scratch/root
+	rm -rf $@
+	packaging/debian/scratch/root $@ python3 systemd python3-twisted
+
+# The image `wsmb`, with docker or podman. BASE: on which other one than python:3.13-slim.
+docker:
+	packaging/docker/engine build $(BASE:%=--build-arg BASE=%) -f packaging/docker/Dockerfile -t wsmb .
+
+docker-test: docker
+	$(PYTHON) packaging/docker/try.py wsmb
+
+# Where Docker Hub cannot be reached, as root: `make docker-base docker-test BASE=localhost/wsmb-base` takes Debian's python3.
+docker-base: build/docker-root
+	tar -C $< -c . | packaging/docker/engine import - localhost/wsmb-base
+
+build/docker-root: packaging/debian/scratch/root
+	rm -rf $@
+	packaging/debian/scratch/root $@ python3 python3-venv ca-certificates
+	ln -s /usr/bin/python3 $@/usr/local/bin/python
+	cp /etc/ssl/certs/ca-certificates.crt $@/etc/ssl/certs
+	! test -e /etc/pip.conf || cp /etc/pip.conf $@/etc
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }

@@ -99,6 +99,10 @@ class DockerfileTests(SynchronousTestCase):
         self.assertEqual(copied, let_in)
         self.assertEqual({name for name in copied if not (CHECKOUT / name).exists()}, set())
 
+    def test_docker_build_without_arguments_knows_its_base(self) -> None:
+        self.assertRegex(self.text, r"(?m)^ARG BASE=python:3\.\d+-slim$")
+        self.assertEqual(re.findall(r"^FROM (\S+)", self.text, re.MULTILINE), ["$BASE", "$BASE"])
+
     def test_its_settings_are_settings(self) -> None:
         known = {option.environment for option in OPTIONS}
         named = set(re.findall(r"^(?:ENV| {3}) *(WSMB_\w+)=", self.text, re.MULTILINE))
