@@ -13,11 +13,13 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support_files import project_files
 
 CHECKOUT = Path(__file__).parent.parent
 # What is of use in a clone only.
-NOT_IN_SDIST = re.compile(r"\.ci/|\.git")
+NOT_IN_SDIST = re.compile(r"\.ci/|\.gitattributes$")
 LIMIT_S = 120.0
 
 
@@ -39,13 +41,6 @@ def _run(*command: str, cwd: Path) -> str:
     return done.stdout
 
 
-def _tracked() -> set[str]:
-    """All files of the project."""
-    if not (CHECKOUT / ".git").exists():
-        raise SkipTest("not a clone: what belongs to the project cannot be asked for")
-    return set(_run("git", "ls-files", "--cached", cwd=CHECKOUT).splitlines())
-
-
 @cache
 def _built() -> Path:
     """A folder with `dist` (the sdist, and the wheel of that) and `direct` (the wheel of the checkout)."""
@@ -54,7 +49,7 @@ def _built() -> Path:
     folder = Path(scratch.name)
     # A copy: a build leaves folders behind, in which files that are gone from the project live on.
     source = folder / "source"
-    for name in _tracked():
+    for name in project_files(CHECKOUT):
         copy = source / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes((CHECKOUT / name).read_bytes())
@@ -78,12 +73,14 @@ class DistributionTests(SynchronousTestCase):
     def test_sdist_has_all_files_of_the_project(self) -> None:
         with tarfile.open(_find("dist/*.tar.gz")) as sdist:
             inside = {member.name.partition("/")[2] for member in sdist if member.isfile()}
-        self.assertEqual({name for name in _tracked() - inside if not NOT_IN_SDIST.match(name)}, set())
-        made = {name for name in inside - _tracked() if ".egg-info/" not in name}
+        self.assertEqual(
+            {name for name in project_files(CHECKOUT) - inside if not NOT_IN_SDIST.match(name)}, set()
+        )
+        made = {name for name in inside - project_files(CHECKOUT) if ".egg-info/" not in name}
         self.assertEqual(made, {"PKG-INFO"})
 
     def test_wheel_has_the_package_and_the_plugin_only(self) -> None:
-        wanted = {name for name in _tracked() if name.startswith("wsmb/")}
+        wanted = {name for name in project_files(CHECKOUT) if name.startswith("wsmb/")}
         wanted.add("twisted/plugins/wsmb_plugin.py")
         self.assertIn("wsmb/py.typed", wanted)
         self.assertEqual({name for name in _wheel("dist/*.whl") if ".dist-info/" not in name}, wanted)
