@@ -70,11 +70,34 @@ class Authority:
             .not_valid_after(now + valid_days * DAY)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         )
+        # What RFC 5280 wants of both, and clients in Python 3.13 insist on.
+        own = self._key.public_key()
+        if is_authority:
+            builder = builder.add_extension(_USAGE, critical=True).add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(own), critical=False
+            )
+        else:
+            builder = builder.add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(own), critical=False
+            )
         if hosts:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([general_name(host) for host in hosts]), critical=False
             )
         return builder.sign(self._key, hashes.SHA256())
+
+
+_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def name_of(common_name: str) -> x509.Name:
