@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import ProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support_http import KEPT, HttpWorld, rules
 from tests.support_protocol import client_frame
 from wsmb.figures import TIMES_S, Histogram
-from wsmb.http.metrics import Lag
+from wsmb.http.metrics import Lag, Process
 from wsmb.settings import WebhookSettings
 
 ROOT = Path(__file__).parents[1]
@@ -169,6 +170,20 @@ class MetricsTests(SynchronousTestCase):
         found = self.read(self.world())
         self.assertGreater(found["process_resident_memory_bytes"], 1e6)
         self.assertTrue(any(name.startswith("wsmb_info ") for name in found))
+
+    def test_a_process_that_sees_nothing_of_the_system(self) -> None:
+        """ProcSubset=pid of the systemd unit leaves only the processes in /proc."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        (folder / "self").symlink_to("/proc/self")
+        found = {
+            family.name: family.samples[0].value
+            for family in Process(proc=str(folder), registry=None).collect()
+        }
+        self.assertGreater(found["process_resident_memory_bytes"], 1e6)
+        self.assertGreater(found["process_open_fds"], 2)
+        (start,) = [one for one in ProcessCollector(registry=None).collect() if "start" in one.name]
+        self.assertAlmostEqual(found[start.name], start.samples[0].value, places=-1)
 
     def test_only_for_who_may_administer(self) -> None:
         world = self.world(access=rules("allow ops admin *", "allow qa * *"))
