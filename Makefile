@@ -18,6 +18,8 @@ BENCH_JSON ?= $(if $(ONLY),build/bench.json,docs/performance.json)
 CASE ?=
 
 DEB_REVISION ?= 1
+# What lintian wants of packages that are uploaded to Debian: who has made them, and which bug they close.
+NOT_FOR_DEBIAN := bogus-mail-host,bogus-mail-host-in-debian-changelog,root-in-contact,initial-upload-closes-no-bugs
 
 # For `make fuzz`: how many requests, frames and commands in each of its two rounds, and the seed that repeats an earlier run.
 MUTATIONS ?= 6000
@@ -151,6 +153,8 @@ deb-test: build/scratch-root
 	rm -f dist/wsmb_*.deb build/wsmb_*.deb
 	$(MAKE) deb DEB_REVISION=1
 	packaging/debian/build $(CURDIR)/$(BIN)/python dist/wsmb-*.whl 2 build
+	! command -v lintian >/dev/null || lintian --allow-root --fail-on error,warning \
+	    --suppress-tags $(NOT_FOR_DEBIAN) dist/wsmb_*-1_*.deb
 	$(PYTHON) packaging/debian/scratch/try.py $< dist/wsmb_*-1_*.deb build/wsmb_*-2_*.deb
 
 # python3-twisted is what could come between wsmb and its own packages: an older Twisted, and zope as a namespace package.

@@ -1,6 +1,7 @@
 """Clients that come, 50 a second, until standard input ends; then what became of them, as JSON.
 
 `python3 arrivals.py USER:PASSWORD`: they come to 127.0.0.1:8888, open a WebSocket, and go.
+`python3 arrivals.py USER:PASSWORD CHANNEL`: they come to 127.0.0.1:8889, and send the next number over HTTP.
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ from collections import Counter
 
 INTERVAL_S = 0.02
 LIMIT_S = 60.0
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
-def request(credentials: str) -> bytes:
-    """What opens a WebSocket as this user."""
+def request(credentials: str, channel: str, number: int) -> bytes:
+    """What opens a WebSocket as this user, or sends `number` on the channel."""
     basic = base64.b64encode(credentials.encode()).decode()
-    return (
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1:8888\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        f"Authorization: Basic {basic}\r\n\r\n"
-    ).encode()
+    head = f"HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {basic}\r\n"
+    if not channel:
+        return f"GET / {head}{UPGRADE}".encode()
+    more = f"Connection: close\r\nContent-Length: {len(str(number))}\r\n\r\n{number}"
+    return f"POST /channels/{channel} {head}{more}".encode()
 
 
-async def arrive(opening: bytes) -> str:
-    """One client: `101`, another status, or what went wrong."""
+async def arrive(port: int, opening: bytes) -> str:
+    """One client: the status that it is answered with, or what went wrong."""
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", 8888)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError as problem:
         return type(problem).__name__
     try:
@@ -42,23 +47,24 @@ async def arrive(opening: bytes) -> str:
         writer.close()
 
 
-async def main(credentials: str) -> None:
+async def main(credentials: str, channel: str = "") -> None:
     """See above."""
-    opening, counts, slowest_s = request(credentials), Counter[str](), 0.0
+    counts, slowest_s = Counter[str](), 0.0
     over = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
 
-    async def one() -> None:
+    async def one(number: int) -> None:
         nonlocal slowest_s
         begin = time.monotonic()
-        counts[await arrive(opening)] += 1
+        opening = request(credentials, channel, number)
+        counts[await arrive(8889 if channel else 8888, opening)] += 1
         slowest_s = max(slowest_s, time.monotonic() - begin)
 
-    clients = []
+    clients: list[asyncio.Task[None]] = []
     while not over.done():
-        clients.append(asyncio.create_task(one()))
+        clients.append(asyncio.create_task(one(len(clients))))
         await asyncio.sleep(INTERVAL_S)
     await asyncio.gather(*clients)
     print(json.dumps({"clients": counts, "slowest_s": round(slowest_s, 2)}))
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

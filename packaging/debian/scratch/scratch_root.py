@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Scratch:
     def __init__(self, root: Path, folder: Path, packages: list[Path]) -> None:
         self.folder = folder / "root"
         subprocess.run(["cp", "-a", root, self.folder], check=True)
+        # debootstrap makes none.
+        (self.folder / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
         (self.folder / "debs").mkdir()
         for package in packages:
             shutil.copy(package, self.folder / "debs")
@@ -38,19 +41,17 @@ class Scratch:
 
     def _find_init(self) -> bool:
         """The process whose root is the scratch root and that is number 1 of its own processes."""
-        for process, inside in _processes():
-            is_ours = (process / "root" / "debs").is_dir()
-            if inside == "1" and is_ours and (process / "comm").read_text() == "systemd\n":
-                self._init = int(process.name)
-                return True
-        return False
+        for number, inside, command in _processes(self.folder):
+            if inside == "1" and b"/systemd\0" in command:
+                self._init = number
+        return bool(self._init)
 
     def kill_broker(self, number: signal.Signals) -> None:
         """Send the broker a signal, from outside."""
         main = self.show("MainPID")
-        for process, inside in _processes():
-            if inside == main and b"/usr/libexec/wsmb/twistd" in (process / "cmdline").read_bytes():
-                os.kill(int(process.name), number)
+        for process, inside, command in _processes(self.folder):
+            if inside == main and b"/usr/libexec/wsmb/twistd" in command:
+                os.kill(process, number)
                 return
         raise AssertionError("the broker does not run")
 
@@ -77,10 +78,24 @@ class Scratch:
         """The `wsmb` command, as its first user."""
         return self.run("timeout", "60", "wsmb", *words, *AS_FIRST_USER)
 
+    def change_settings(self, lines: Mapping[str, str]) -> None:
+        """In wsmb.ini, put one line in the place of another. AssertionError if that is not there once."""
+        file = self.folder / "etc" / "wsmb" / "wsmb.ini"
+        text = f"\n{file.read_text()}"
+        for old, new in lines.items():
+            if text.count(f"\n{old}\n") != 1:
+                raise AssertionError(f"wsmb.ini has not one line: {old}")
+            text = text.replace(f"\n{old}\n", f"\n{new}\n")
+        file.write_text(text[1:])
+
     def network(self, *words: str) -> subprocess.Popen[str]:
         """A program of the machine, in the network of the scratch root."""
         command = ["nsenter", f"--target={self._init}", "--net", *words]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def credentials(self) -> str:
+        """Of its first user, with a colon between."""
+        return "wsmb:" + self.run("cat", "/etc/wsmb/first-password")
 
     def files(self) -> set[str]:
         """The paths of all files that matter."""
@@ -102,14 +117,14 @@ class Scratch:
         self._boot.wait(LIMIT_S)
 
 
-def _processes() -> Iterator[tuple[Path, str]]:
-    """Those that have numbers of their own: the folder in /proc, and the number inside."""
+def _processes(root: Path) -> Iterator[tuple[int, str, bytes]]:
+    """Those whose root is this one, with numbers of their own: number outside, number inside, command."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
-            for line in (process / "status").read_text().splitlines():
-                match line.split():
-                    case ["NSpid:", _, inside]:
-                        yield process, inside
+            # Not any scratch root: another one may be tried at the same time.
+            if (process / "root").samefile(root):
+                inside = re.findall(r"^NSpid:\t\d+\t(\d+)$", (process / "status").read_text(), re.MULTILINE)
+                yield from ((int(process.name), one, (process / "cmdline").read_bytes()) for one in inside)
 
 
 def poll(found: Callable[[], bool], what: str) -> None:
