@@ -2,6 +2,8 @@
 
 `python3 arrivals.py USER:PASSWORD`: they come to 127.0.0.1:8888, open a WebSocket, and go.
 `python3 arrivals.py USER:PASSWORD CHANNEL`: they come to 127.0.0.1:8889, and send the next number over HTTP.
+
+Who is told 503, by a broker that took the connection and then began to stop, tries again (`again`).
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ def request(credentials: str, channel: str, number: int) -> bytes:
     head = f"HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {basic}\r\n"
     if not channel:
         return f"GET / {head}{UPGRADE}".encode()
-    more = f"Connection: close\r\nContent-Length: {len(str(number))}\r\n\r\n{number}"
-    return f"POST /channels/{channel} {head}{more}".encode()
+    more = f"Connection: close\r\nIdempotency-Key: {number}\r\nContent-Length: {len(str(number))}\r\n\r\n"
+    return f"POST /channels/{channel} {head}{more}{number}".encode()
 
 
 async def arrive(port: int, opening: bytes) -> str:
@@ -49,14 +51,17 @@ async def arrive(port: int, opening: bytes) -> str:
 
 async def main(credentials: str, channel: str = "") -> None:
     """See above."""
-    counts, slowest_s = Counter[str](), 0.0
+    counts, again, slowest_s = Counter[str](), 0, 0.0
     over = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
 
     async def one(number: int) -> None:
-        nonlocal slowest_s
+        nonlocal again, slowest_s
         begin = time.monotonic()
         opening = request(credentials, channel, number)
-        counts[await arrive(8889 if channel else 8888, opening)] += 1
+        while (status := await arrive(8889 if channel else 8888, opening)) == "503":
+            again += 1
+            await asyncio.sleep(INTERVAL_S)
+        counts[status] += 1
         slowest_s = max(slowest_s, time.monotonic() - begin)
 
     clients: list[asyncio.Task[None]] = []
@@ -64,7 +69,7 @@ async def main(credentials: str, channel: str = "") -> None:
         clients.append(asyncio.create_task(one(len(clients))))
         await asyncio.sleep(INTERVAL_S)
     await asyncio.gather(*clients)
-    print(json.dumps({"clients": counts, "slowest_s": round(slowest_s, 2)}))
+    print(json.dumps({"clients": counts, "again": again, "slowest_s": round(slowest_s, 2)}))
 
 
 asyncio.run(main(*sys.argv[1:]))
