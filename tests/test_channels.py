@@ -106,7 +106,7 @@ class Bench:
 
     def receiver(self, channel: str = "c") -> Sender:
         peer = self.sender("receiver")
-        self.broker.receive(channel, peer.receiver)
+        self.broker.channels.receive(channel, peer.receiver)
         return peer
 
 
@@ -149,7 +149,7 @@ class RelayTests(SynchronousTestCase):
         bench = Bench()
         peers = [bench.receiver("a") for _ in range(3)]
         for peer in peers:
-            bench.broker.receive("b", peer.receiver)
+            bench.broker.channels.receive("b", peer.receiver)
         sender = bench.sender()
         sent = [sender.send(name, number) for number, name in enumerate("aaabbabaabb" * 3)]
         sent += [sender.send("a", "one", limit=1)]
@@ -167,7 +167,7 @@ class RelayTests(SynchronousTestCase):
         third = bench.receiver()
         sender.send("c", 3)
         sender.send("c", 4)
-        bench.broker.leave("c", second)
+        bench.broker.channels.leave("c", second)
         sender.send("c", 5)
         self.assertEqual(first.items(), [1, 2, 3, 4, 5])
         self.assertEqual((second.items(), third.items()), ([1, 2, 3, 4], [3, 4, 5]))
@@ -183,17 +183,17 @@ class RelayTests(SynchronousTestCase):
         bench = Bench()
         peer, other = bench.receiver(), bench.receiver()
         for _ in range(2):
-            bench.broker.leave("c", peer)
+            bench.broker.channels.leave("c", peer)
         bench.sender().send("c", 1)
         self.assertEqual((peer.payloads(), other.items()), ([], [1]))
 
     def test_no_trace_of_a_channel_that_nobody_receives_on(self) -> None:
         bench = Bench(keep_data=KeepData.OFFLINE)
         peer = bench.receiver()
-        bench.broker.leave("c", peer)
+        bench.broker.channels.leave("c", peer)
         for number in range(10):
             bench.sender().send(str(number), 1)
-        self.assertEqual(bench.broker.channel_count, 0)
+        self.assertEqual(len(bench.broker.channels), 0)
 
 
 class OfflineTests(SynchronousTestCase):
@@ -305,7 +305,7 @@ class OfflineTests(SynchronousTestCase):
     def test_receiver_leaves_while_the_page_is_read(self) -> None:
         self.sender.send("c", 1)
         peer = self.bench.receiver()
-        self.bench.broker.leave("c", peer)
+        self.bench.broker.channels.leave("c", peer)
         self.store.settle()
         self.assertEqual((peer.items(), self.store.waiting("c")), ([], [1]))
         again = self.bench.receiver()
@@ -317,7 +317,7 @@ class OfflineTests(SynchronousTestCase):
         bench.sender().send("c", 1, 2)
         first = bench.receiver()
         bench.store.settle()
-        bench.broker.leave("c", first)
+        bench.broker.channels.leave("c", first)
         second = bench.receiver()
         bench.clock.pump([1, 1, 1])
         bench.store.settle()
@@ -329,7 +329,7 @@ class OfflineTests(SynchronousTestCase):
         peer = self.bench.receiver()
         self.sender.send("c", 1)
         self.sender.send("c", 2)
-        self.bench.broker.leave("c", peer)
+        self.bench.broker.channels.leave("c", peer)
         self.sender.send("c", 3)
         self.store.settle()
         self.assertEqual((self.store.waiting("c"), self.sender.open), ([1, 2, 3], 0))
@@ -546,7 +546,7 @@ class AlwaysTests(SynchronousTestCase):
     def test_receiver_leaves_before_the_commit(self) -> None:
         (peer,) = self.live_receivers(1)
         self.sender.send("c", 1)
-        self.bench.broker.leave("c", peer)
+        self.bench.broker.channels.leave("c", peer)
         self.store.settle()
         self.assertEqual((peer.items(), self.sender.open, self.store.waiting("c")), ([], 0, [1]))
         again = self.bench.receiver()
@@ -556,7 +556,7 @@ class AlwaysTests(SynchronousTestCase):
     def test_all_but_the_sender_leave_before_the_commit(self) -> None:
         both, other = self.live_receivers(2)
         both.send("c", "mine")
-        self.bench.broker.leave("c", other)
+        self.bench.broker.channels.leave("c", other)
         self.store.settle()
         self.assertEqual((both.items(), other.items(), self.store.waiting("c")), ([], [], ["mine"]))
         late = self.bench.receiver()
@@ -675,7 +675,7 @@ class Walk:
 
     def do_leave(self, who: int) -> None:
         if who in self.present:
-            self.bench.broker.leave("c", self.present.pop(who))
+            self.bench.broker.channels.leave("c", self.present.pop(who))
 
     def do_full(self, who: int) -> None:
         if who in self.present:

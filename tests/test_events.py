@@ -60,7 +60,7 @@ class Watcher:
         return receiver
 
     def leave(self, receiver: Sender, channel: str = "c") -> None:
-        self.bench.broker.leave(channel, receiver)
+        self.bench.broker.channels.leave(channel, receiver)
 
 
 class NoReceiverTests(SynchronousTestCase):
@@ -184,7 +184,7 @@ class MoveTests(SynchronousTestCase):
         receivers = [watcher.drained(), watcher.drained()]
         self.assertEqual(watcher.looks(), ["receiver-came c"])
         watcher.leave(receivers[0])
-        watcher.bench.broker.end(receivers[1].receiver, ["c"])
+        watcher.bench.broker.channels.end(receivers[1].receiver, ["c"])
         watcher.drained()
         self.assertEqual(watcher.looks(), ["receiver-came c", "receiver-went c"])
         self.assertEqual(watcher.looks(), [])
@@ -220,21 +220,21 @@ class MoveTests(SynchronousTestCase):
         watcher = Watcher(receiver_events=True)
         receiver = watcher.drained()
         watcher.looks()
-        watcher.bench.broker.receive("c", receiver.receiver)
+        watcher.bench.broker.channels.receive("c", receiver.receiver)
         self.assertEqual(watcher.looks(), [])
 
     def test_who_is_passing_comes_when_it_stays(self) -> None:
         watcher = Watcher(receiver_events=True)
         peer = watcher.bench.sender()
-        watcher.bench.broker.receive("c", peer.receiver, is_passing=True)
+        watcher.bench.broker.channels.receive("c", peer.receiver, is_passing=True)
         self.assertEqual(watcher.looks(), [])
-        watcher.bench.broker.stays("c", peer)
+        watcher.bench.broker.channels.stays("c", peer)
         self.assertEqual(watcher.looks(), ["receiver-came c"])
 
     def test_nothing_is_noted_where_it_is_not_asked_for(self) -> None:
         watcher = Watcher()
         watcher.drained()
-        self.assertIsNone(watcher.bench.broker.moved)
+        self.assertIsNone(watcher.bench.broker.channels.moved)
         watcher = Watcher(waiting_items=1)
         watcher.drained()
         self.assertEqual(watcher.looks(), [])
@@ -248,7 +248,7 @@ class MoveTests(SynchronousTestCase):
     def test_in_turn_and_behind_what_begins_and_is_over(self) -> None:
         """However many come and go at each look."""
         watcher = Watcher(receiver_events=True, waiting_items=1)
-        moved = watcher.bench.broker.moved
+        moved = watcher.bench.broker.channels.moved
         for number in range(MOST_A_LOOK):
             moved(f"c{number}", 1)
         watcher.sent(count=2)
@@ -260,7 +260,7 @@ class MoveTests(SynchronousTestCase):
 
     def test_names_that_are_made_up_do_not_fill_the_memory(self) -> None:
         watcher = Watcher(receiver_events=True)
-        moved = watcher.bench.broker.moved
+        moved = watcher.bench.broker.channels.moved
         for number in range(MOST_MOVES + 3):
             moved(f"c{number}", 1)
         self.assertEqual(len(watcher.looks()), MOST_A_LOOK)
@@ -306,7 +306,7 @@ class ReservedTests(SessionTestCase):
             for is_received in (False, True):
                 self.broker.use_access(rules)
                 if is_received:
-                    self.broker.receive(CHANNEL, self.broker.receiver(RecordingPeer(), "other"))
+                    self.broker.channels.receive(CHANNEL, self.broker.receiver(RecordingPeer(), "other"))
                 peer, session = self.greeted()
                 session.frames_received([SEND])
                 (answer,) = map(json.loads, peer.payloads())
@@ -322,7 +322,7 @@ class ReservedTests(SessionTestCase):
         self.broker.use_access(AccessRules())
         _, session = self.greeted()
         session.frames_received([RECEIVE])
-        self.assertEqual(self.broker.channel_count, 0)
+        self.assertEqual(len(self.broker.channels), 0)
 
     def test_what_is_sent_under_an_id_can_be_sent_again(self) -> None:
         """That it was refused is not remembered as if it had been sent."""

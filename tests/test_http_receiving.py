@@ -53,7 +53,7 @@ class ReceivingTests(ReceivingCase):
         for settings in (KEPT, ChannelSettings()):
             world = self.world(default_channel=settings)
             self.assertEqual(world.ask("GET", SMS).json, {"deliveries": []})
-            self.assertEqual(world.broker.channel_count, 0)
+            self.assertEqual(len(world.broker.channels), 0)
 
     def test_it_waits_for_something_to_come_and_for_what_comes_with_it(self) -> None:
         world = self.world()
@@ -75,7 +75,7 @@ class ReceivingTests(ReceivingCase):
         world.beat(21)
         self.assertEqual(client.answer().json, {"deliveries": []})
         world.settle()
-        self.assertEqual(world.broker.channel_count, 0)
+        self.assertEqual(len(world.broker.channels), 0)
 
     def test_no_more_than_it_asks_for(self) -> None:
         world = self.world(default_channel=ChannelSettings(keep_data=KEPT.keep_data, limit=1))
@@ -184,7 +184,7 @@ class ReceivingTests(ReceivingCase):
             world.ask("POST", "/acks", {"ack": self.ids(world.ask("GET", SMS))})
         world.http.sweep()
         self.assertEqual(len(world.http._rounds), 0)
-        self.assertEqual((world.broker.channel_count, len(world.broker.subscribers)), (0, 0))
+        self.assertEqual((len(world.broker.channels), len(world.broker.subscribers)), (0, 0))
 
     def test_who_acknowledges_nothing_gets_no_more(self) -> None:
         world = self.world(max_outstanding_bytes=65_536)

@@ -270,7 +270,7 @@ class WaitTests(SendingCase):
         first.receive(client_frame(json.dumps(reject).encode()))
         first.lose()
         world.settle()
-        self.assertEqual(world.broker.channel_count, 1)
+        self.assertEqual(len(world.broker.channels), 1)
         client = self.begin(world, SMS + "?wait=5s", 2)
         second = world.receiver("sms", ack=True)
         self.assertEqual(client.answer(), None)

@@ -136,7 +136,7 @@ class StreamTests(StreamCase):
         world = self.world()
         idle = StreamClient(world)
         idle.lose()
-        self.assertEqual((world.broker.channel_count, world.broker.subscribers), (0, set()))
+        self.assertEqual((len(world.broker.channels), world.broker.subscribers), (0, set()))
         world.ask("POST", SMS, [1])
         client = StreamClient(world)
         self.assertEqual(client.items(), ["1"])

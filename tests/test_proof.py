@@ -56,11 +56,11 @@ class Client(RecordingPeer):
 
     def receive(self, channel: str = "c", prefetch: int | None = None) -> None:
         self.channels.add(channel)
-        self.broker.receive(channel, self.receiver, prefetch)
+        self.broker.channels.receive(channel, self.receiver, prefetch)
 
     def leave(self, channel: str = "c") -> None:
         self.channels.discard(channel)
-        self.broker.leave(channel, self)
+        self.broker.channels.leave(channel, self)
 
     def take(self) -> list[Any]:
         """The new items."""
@@ -97,7 +97,7 @@ class Client(RecordingPeer):
         """The connection ends."""
         self.take()
         self.ended = code
-        self.broker.end(self.receiver, self.channels)
+        self.broker.channels.end(self.receiver, self.channels)
 
 
 class Bench:
@@ -329,10 +329,10 @@ class PongTests(SynchronousTestCase):
         self.sender.send(1)
         receiver.take()
         receiver.leave()
-        self.assertEqual(self.bench.broker.channel_count, 1)
+        self.assertEqual(len(self.bench.broker.channels), 1)
         receiver.pong()
         self.bench.settle()
-        self.assertEqual(self.bench.broker.channel_count, 0)
+        self.assertEqual(len(self.bench.broker.channels), 0)
 
 
 class AckTests(SynchronousTestCase):
@@ -823,4 +823,4 @@ class PropertyTests(SynchronousTestCase):
             self.assertEqual(numbers, sorted(numbers), "not in their old places")
         last.end()
         bench.settle()
-        self.assertEqual(bench.broker.channel_count, 0)
+        self.assertEqual(len(bench.broker.channels), 0)

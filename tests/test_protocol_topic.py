@@ -176,7 +176,7 @@ class ConversationTests(TopicWorld):
         world.factory.withdraw({"qa"})
         self.assertFalse(connection.is_open)
         self.beats(world, SILENT_BEATS)
-        self.assertEqual(world.broker.channel_count, 0)
+        self.assertEqual(len(world.broker.channels), 0)
 
     def test_it_is_not_read_on_beyond_its_users_rate(self) -> None:
         world = self.world(limits=Limits(max_frames_per_second=10))

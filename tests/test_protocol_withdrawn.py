@@ -62,7 +62,7 @@ class WithdrawTests(SynchronousTestCase):
         gone.receive(client_frame(SEND % 1))
         gone.receive(client_frame(RECEIVE))
         self.assertEqual(stays.frames(), [])
-        self.assertEqual(self.world.broker.channel_count, 1)
+        self.assertEqual(len(self.world.broker.channels), 1)
 
     def test_who_does_not_go_is_thrown_out(self) -> None:
         gone = self.connected("qb", CONFIRM)

@@ -109,7 +109,7 @@ class QuotaTests(SynchronousTestCase):
         sender = bench.sender()
         for number in range(5):
             sender.send("c", number)
-        bench.broker.end(receiver.receiver, ["c"])
+        bench.broker.channels.end(receiver.receiver, ["c"])
         bench.clock.advance(0)
         bench.store.settle()
         self.assertEqual((bench.store.waiting("c"), sender.errors), ([0, 1, 2, 3, 4], []))
@@ -133,7 +133,7 @@ class QuotaTests(SynchronousTestCase):
     def test_one_past_the_limit_where_only_the_sender_itself_receives(self) -> None:
         bench = self.bench()
         sender = bench.sender()
-        bench.broker.receive("c", sender.receiver)
+        bench.broker.channels.receive("c", sender.receiver)
         bench.store.settle()
         sender.send("c", 1, 2)
         bench.store.settle()
@@ -165,7 +165,7 @@ class QuotaTests(SynchronousTestCase):
             bench.receiver("dead.c").full = True
             bench.store.settle()
         acking = bench.sender("acking")
-        bench.broker.receive("c", acking.receiver, 10)
+        bench.broker.channels.receive("c", acking.receiver, 10)
         bench.store.settle()
         sender.send("c", 3)
         acking.receiver.acks.reject(1, "rejected", 0.0)

@@ -82,7 +82,7 @@ class GreetingTests(SessionTestCase):
         for frame in (RECEIVE, SEND):
             peer, session = self.connect()
             session.frames_received([frame])
-            self.assertEqual((peer.payloads(), self.broker.channel_count), ([REJECTED], 0))
+            self.assertEqual((peer.payloads(), len(self.broker.channels)), ([REJECTED], 0))
 
     def test_no_acknowledgement_counts_once_the_store_is_closed(self) -> None:
         peer, session = self.greeted()
@@ -329,10 +329,10 @@ class LeavingTests(SessionTestCase):
     def test_leaves_all_channels(self) -> None:
         for name in ("c", "d", "c"):
             self.session.frames_received([RECEIVE.replace(b'"c"', f'"{name}"'.encode())])
-        self.assertEqual(self.broker.channel_count, 2)
+        self.assertEqual(len(self.broker.channels), 2)
         self.session.closed()
         self.session.closed()
-        self.assertEqual(self.broker.channel_count, 0)
+        self.assertEqual(len(self.broker.channels), 0)
 
     def test_keeps_receiving_when_it_sends_and_on_several_channels(self) -> None:
         peer, session = self.greeted()

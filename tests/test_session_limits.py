@@ -58,9 +58,9 @@ class ChannelLimitTests(SessionLimitCase):
         self.use(max_channels_per_connection=1)
         self.code(receive("a"))
         self.code(receive("c"))
-        self.assertEqual(self.broker.channel_count, 1)
+        self.assertEqual(len(self.broker.channels), 1)
         self.session.closed()
-        self.assertEqual(self.broker.channel_count, 0)
+        self.assertEqual(len(self.broker.channels), 0)
 
     def test_channels_of_all(self) -> None:
         self.use(max_channels=2)

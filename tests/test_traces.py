@@ -37,7 +37,7 @@ class TraceCase(SynchronousTestCase):
     def acknowledging(self) -> Sender:
         """A receiver of c that has one frame at a time."""
         receiver = self.bench.sender("worker")
-        self.bench.broker.receive("c", receiver.receiver, 1)
+        self.bench.broker.channels.receive("c", receiver.receiver, 1)
         self.bench.store.settle()
         return receiver
 
@@ -128,7 +128,7 @@ class TraceTests(TraceCase):
         receiver.answers = False
         self.bench.store.settle()
         self.send()
-        self.bench.broker.end(receiver.receiver, ["c"])
+        self.bench.broker.channels.end(receiver.receiver, ["c"])
         self.bench.clock.advance(0)
         self.bench.store.settle()
         expected = ["taken c", "handed receiver 1", "failed receiver not proved 1", "stored 1"]
@@ -220,7 +220,7 @@ class EndTests(TraceCase):
         self.bench.store.settle()
         self.send()
         broker = self.bench.broker
-        broker.leave(STEPS, self.watcher)
+        broker.channels.leave(STEPS, self.watcher)
         traces = broker.traces
         self.assertFalse(traces)
         self.assertEqual((traces._messages, traces._ids, broker.following._followed), ({}, {}, {}))
@@ -231,7 +231,7 @@ class EndTests(TraceCase):
         worker = self.acknowledging()
         for message_id in ("m", "other"):
             self.send(message_id)
-        self.bench.broker.leave(STEPS, self.watcher)
+        self.bench.broker.channels.leave(STEPS, self.watcher)
         for number in (1, 2):
             worker.receiver.acks.acknowledge(number)
         self.watcher = other
@@ -241,10 +241,10 @@ class EndTests(TraceCase):
         """Whatever the settings say: who asks is gone, and nobody else will ever come."""
         self.use(KeepData.ALWAYS)
         worker = self.bench.sender("asks")
-        self.bench.broker.receive(STEPS, worker.receiver, 1)
-        self.bench.broker.leave(STEPS, self.watcher)
+        self.bench.broker.channels.receive(STEPS, worker.receiver, 1)
+        self.bench.broker.channels.leave(STEPS, self.watcher)
         self.send()
-        self.bench.broker.end(worker.receiver, [STEPS])
+        self.bench.broker.channels.end(worker.receiver, [STEPS])
         self.bench.clock.advance(0)
         self.bench.store.settle()
         self.assertEqual({channel for channel, _ in self.bench.store.rows.values()}, {"c"})
@@ -252,5 +252,5 @@ class EndTests(TraceCase):
     def test_names_that_are_none(self) -> None:
         for name in ("$trace.", "$trace.xyz", f"{STEPS}0", f"$trace.{'g' * 32}", "$events"):
             self.bench.receiver(name)
-        self.bench.broker.leave(STEPS, self.watcher)
+        self.bench.broker.channels.leave(STEPS, self.watcher)
         self.assertFalse(self.bench.broker.traces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from wsmb import replies, wire
 from wsmb.access import RESERVED, AccessList, AccessRules, Refusals
 from wsmb.backlog import keep
+from wsmb.channel_table import ChannelTable
 from wsmb.channels import Channel, cost_bytes
 from wsmb.deliveries import Done, Ledger, Message
 from wsmb.errors import Code, CommandError
@@ -20,7 +21,7 @@ from wsmb.interfaces import MessageStore, Peer
 from wsmb.message_ids import MessageIds
 from wsmb.pulse import Pulse
 from wsmb.receiver import Receiver
-from wsmb.reserved import make_channel, refuse
+from wsmb.reserved import refuse
 from wsmb.senders import Senders
 from wsmb.settings import KeepData, Settings
 from wsmb.surroundings import Later, Surroundings
@@ -37,11 +38,7 @@ class Subscriber(Protocol):
 
 
 class Broker:
-    """The one place where senders and receivers meet.
-
-    It remembers the channels that somebody receives on; what waits on the others, only the store
-    knows. So a sender that makes up channel names costs no memory here.
-    """
+    """The one place where senders and receivers meet."""
 
     def __init__(
         self, settings: Settings, store: MessageStore, later: Later, time_stamp: Callable[[], str]
@@ -56,17 +53,10 @@ class Broker:
         self.traces = self.following.traces
         """Which messages somebody wants to know about."""
         self._around = Surroundings(
-            store,
-            later,
-            time_stamp,
-            settings.max_buffer_bytes,
-            bury=self.put,
-            idle=self._forget,
-            traces=self.traces,
+            store, later, time_stamp, settings.max_buffer_bytes, bury=self.put, traces=self.traces
         )
-        self._later = later
-        self.moved: Callable[[str, int], None] | None = None
-        """Told the name of a channel on which so many more receive, or less, passing ones aside."""
+        self.channels = ChannelTable(self._channels, settings, self._around, self.following)
+        """Those that somebody receives on."""
         self._unattended = Unattended(settings.channel)
         self.senders = Senders()
         """Where connections that are here have sent."""
@@ -99,21 +89,6 @@ class Broker:
     def time_stamp(self) -> Callable[[], str]:
         """Gives the time as it stands in replies."""
         return self._around.time_stamp
-
-    def receivers(self, name: str) -> int:
-        """How many receive on the channel `name`, passing ones aside."""
-        channel = self._channels.get(name)
-        return 0 if channel is None else channel.staying
-
-    @property
-    def channel_count(self) -> int:
-        """How many channels somebody receives on."""
-        return len(self._channels)
-
-    @property
-    def channel_names(self) -> Iterable[str]:
-        """Their names; as long as nobody comes or goes."""
-        return self._channels.keys()
 
     def frames_on(self, name: str) -> int:
         """How many frames were sent on the channel `name`. It begins anew when the last receiver has left, or
@@ -171,9 +146,7 @@ class Broker:
         # Before the channels, which may deliver something: not to those who may not have it any more.
         if settings.access != old.access:
             self.use_access(settings.access)
-        if (settings.default_channel, settings.channels) != (old.default_channel, old.channels):
-            for name, channel in list(self._channels.items()):
-                channel.use_settings(settings.channel(name))
+        self.channels.use_settings(settings)
 
     def _use_limits(self, settings: Settings) -> None:
         self.keeps = settings.keeps_data
@@ -208,8 +181,7 @@ class Broker:
         self.is_closed = True
         # What was sent since the last beat was tried, too, and is to be marked when it comes again.
         self._around.pulse.beat(self._around.pulse.unix_time_s)
-        for channel in list(self._channels.values()):
-            channel.close()
+        self.channels.close()
 
     def receiver(self, peer: Peer, user: str, *, reads_texts: bool = False, quiet_beats: int = 0) -> Receiver:
         """A connection of `user` as a receiver."""
@@ -228,71 +200,6 @@ class Broker:
         """Raises CommandError (06) if nothing new is to be taken any more."""
         if self.is_stopping:
             raise CommandError(Code.UNAVAILABLE, "the broker stops")
-
-    def has_room(self, name: str) -> bool:
-        """Whether one may receive on the channel `name`: False if it would be one too many."""
-        return name in self._channels or len(self._channels) < self.limits.max_channels
-
-    def check_room(self, name: str) -> None:
-        """Raises CommandError (05) if the channel `name` would be one too many to receive on."""
-        if not self.has_room(name):
-            raise CommandError(Code.TOO_MANY, f"all {self.limits.max_channels} channels are in use")
-
-    def receive(
-        self, name: str, receiver: Receiver, prefetch: int | None = None, *, is_passing: bool = False
-    ) -> None:
-        """`receiver` receives on the channel `name` from now on; it acknowledges, if `prefetch` is given.
-
-        If it `is_passing`, it may be gone in a moment, and gets nothing that waits until it `stays`.
-        """
-        channel = self._channels.get(name)
-        if channel is None:
-            channel = self._channels[name] = make_channel(name, self._settings.channel(name), self._around)
-            self.following.made(channel)
-        before = channel.staying
-        channel.join(receiver, prefetch, is_passing=is_passing)
-        self._note_move(channel, before)
-
-    def stays(self, name: str, peer: Peer) -> None:
-        """`peer`, which receives on the channel `name`, has come to receive."""
-        channel = self._channels[name]
-        before = channel.staying
-        channel.stays(peer)
-        self._note_move(channel, before)
-
-    def _note_move(self, channel: Channel, before: int) -> None:
-        if self.moved is not None and channel.staying != before:
-            self.moved(channel.name, channel.staying - before)
-
-    def leave(self, name: str, peer: Peer) -> None:
-        """`peer` receives no more on the channel `name`, if it did."""
-        channel = self._channels.get(name)
-        if channel is not None:
-            self._leave(channel, peer)
-            self._forget(name)
-
-    def _leave(self, channel: Channel, peer: Peer) -> None:
-        before = channel.staying
-        channel.leave(peer)
-        self._note_move(channel, before)
-
-    def end(self, receiver: Receiver, names: Iterable[str]) -> None:
-        """The connection has ended, which received on the channels `names`: others get what it has not
-        proved."""
-        try:
-            for name in names:
-                self._leave(self._channels[name], receiver.peer)
-        finally:
-            receiver.ended()
-        for name in names:
-            self._forget(name)
-
-    def _forget(self, name: str) -> None:
-        channel = self._channels.get(name)
-        if channel is not None and channel.is_idle:
-            del self._channels[name]
-            if self.traces:
-                self.following.forgotten(name)
 
     def send(
         self,

@@ -113,7 +113,7 @@ class Events:
         every = (settings.default_channel, *(each for _, each in settings.channels))
         self._looks = any(each.no_receiver_seconds or each.waiting_items for each in every)
         self._tells_moves = any(each.receiver_events for each in every)
-        self._broker.moved = self._note_move if self._looks or self._tells_moves else None
+        self._broker.channels.moved = self._note_move if self._looks or self._tells_moves else None
         for name, watched in self._watched.items():
             watched.use_settings(settings.channel(name))
 
@@ -188,7 +188,7 @@ class Events:
         self, events: list[bytes], name: str, one: _Watched, items: int, now_s: float
     ) -> None:
         was_visited, one.was_visited = one.was_visited, False
-        if not items or not one.no_receiver_s or was_visited or self._broker.receivers(name):
+        if not items or not one.no_receiver_s or was_visited or self._broker.channels.receivers(name):
             since_s, one.alone_since_s = one.alone_since_s, None
             if one.is_told_alone:
                 one.is_told_alone = False
@@ -221,7 +221,7 @@ class Events:
                 "id": f"{self._boot}-{self._number}",
                 "channel": name,
                 "time": self._broker.time_stamp(),
-                "receivers": self._broker.receivers(name),
+                "receivers": self._broker.channels.receivers(name),
                 "waiting": items,
                 "waiting_bytes": size_bytes,
                 **numbers,

@@ -135,7 +135,7 @@ class OpeningProtocol(ArrivingProtocol):
         ]
         if not may:
             return Refusal(403)
-        return Refusal(503) if RECEIVE in may and not broker.has_room(name) else None
+        return Refusal(503) if RECEIVE in may and not broker.channels.has_room(name) else None
 
     def succeedHandshake(self, res: str | None) -> None:
         """Open the connection, unless the client has left while its password was checked."""

@@ -45,7 +45,7 @@ class Receiving:
         channels, most = self._channels or (), self._broker.limits.max_channels_per_connection
         if name not in channels and len(channels) >= most:
             raise CommandError(Code.TOO_MANY, f"a connection receives on at most {most} channels")
-        self._broker.check_room(name)
+        self._broker.channels.check_room(name)
 
     def carry_out(self, command: wire.Command) -> None:
         """One that has been checked."""
@@ -67,7 +67,7 @@ class Receiving:
         """The connection has ended: leave all channels."""
         channels, self._channels = self._channels, None
         self._broker.subscribers.discard(self)
-        self._broker.end(self.receiver, channels or ())
+        self._broker.channels.end(self.receiver, channels or ())
 
     def _receive_message(self, command: wire.ReceiveMessage) -> None:
         name = wire.channel_name(command.channel)
@@ -79,7 +79,7 @@ class Receiving:
             self._channels = set()
             self._broker.subscribers.add(self)
         self._channels.add(name)
-        self._broker.receive(name, self.receiver, prefetch)
+        self._broker.channels.receive(name, self.receiver, prefetch)
 
     def _leave_channel(self, command: wire.LeaveChannel) -> None:
         self._answers.is_extended = True
@@ -88,7 +88,7 @@ class Receiving:
     def _leave(self, name: str) -> None:
         if self._channels is not None and name in self._channels:
             self._channels.remove(name)
-            self._broker.leave(name, self._peer)
+            self._broker.channels.leave(name, self._peer)
 
     def _ack_message(self, command: wire.AckMessage) -> None:
         self._answers.is_extended = True

@@ -56,7 +56,6 @@ class Surroundings:
         max_held_bytes: int,
         *,
         bury: Callable[[str, Sequence[bytes], Done], None],
-        idle: Callable[[str], None],
         traces: Traces,
     ) -> None:
         self.store = store
@@ -65,8 +64,8 @@ class Surroundings:
         """The time as it stands in replies."""
         self.bury = bury
         """Puts items into a channel of dead letters."""
-        self.idle = idle
-        """Told the name of a channel that may be forgotten now."""
+        self.idle: Callable[[str], None]
+        """Told the name of a channel that may be forgotten now; set by who has the channels."""
         self.fanout = Fanout()
         self.pulse = Pulse()
         self.held = HeldRoom(max_held_bytes)

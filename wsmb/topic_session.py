@@ -138,7 +138,7 @@ class TopicSession:
         if not self._stays and (silent_for >= SILENT_BEATS or not is_quiet):
             self._stays = True
             if self._receives:
-                self._broker.stays(self._name, self._peer)
+                self._broker.channels.stays(self._name, self._peer)
         if is_quiet:
             self._broker.pulse.waiting.add(self)
         elif self._owes_ping:
@@ -148,16 +148,16 @@ class TopicSession:
         """See Subscriber: it receives as soon as it may, and no longer."""
         may = self._may_receive()
         if may and not self._receives:
-            self._broker.receive(self._name, self._receiver, is_passing=not self._stays)
+            self._broker.channels.receive(self._name, self._receiver, is_passing=not self._stays)
         elif self._receives and not may:
-            self._broker.leave(self._name, self._peer)
+            self._broker.channels.leave(self._name, self._peer)
         self._receives = may
 
     def _may_receive(self) -> bool:
         broker = self._broker
         if broker.access is not None and not broker.access.decide(self._user, RECEIVE, self._name).allowed:
             return False
-        return self._receives or broker.has_room(self._name)
+        return self._receives or broker.channels.has_room(self._name)
 
     def closed(self) -> None:
         """The connection has ended: leave the channel."""
@@ -170,4 +170,4 @@ class TopicSession:
             broker.senders.end((self._name,))
         names = (self._name,) if self._receives else ()
         self._receives = False
-        broker.end(self._receiver, names)
+        broker.channels.end(self._receiver, names)

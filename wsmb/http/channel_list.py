@@ -75,11 +75,11 @@ class ChannelList:
 
     def _names(self) -> set[str]:
         broker = self._broker
-        return {*broker.channel_names, *broker.store.stock.channels, *broker.senders.channels}
+        return {*broker.channels, *broker.store.stock.channels, *broker.senders.channels}
 
     def _rows(self, find: str) -> Sequence[Row]:
         receivers, senders, stock = (
-            self._broker.receivers,
+            self._broker.channels.receivers,
             self._broker.senders.of,
             self._broker.store.stock.of,
         )

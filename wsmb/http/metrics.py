@@ -121,7 +121,7 @@ class Metrics(Collector):
         yield _counter("wsmb_connections_opened", "WebSockets that were opened.", factory.opened_count)
         yield _gauge("wsmb_handshakes", "TCP connections not let in yet.", factory.door.handshakes)
         yield _gauge(
-            "wsmb_channels", "Channels that are received on, or not settled.", self._broker.channel_count
+            "wsmb_channels", "Channels that are received on, or not settled.", len(self._broker.channels)
         )
         yield _counter("wsmb_frames_received", "Frames from WebSockets.", now.frames_in)
         yield _counter("wsmb_frames_sent", "Frames to WebSockets.", now.frames_out)
