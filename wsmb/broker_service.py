@@ -47,6 +47,9 @@ CERTIFICATES_S = 2.0
 STOP_GRACE_S = WEBHOOK_GRACE_S = 2.0
 HTTP_GRACE_S = 1.0
 PROOF_S, PROOF_INTERVAL_S = 0.5, 0.02
+COLLECT_AFTER = 5_000
+"""So many objects more than before, and the collector looks for cycles among them. Messages that wait for
+their commit are some thousands: with the 700 of Python 3.11 it looked at them again and again, in vain."""
 
 _log = Logger()
 
@@ -274,6 +277,7 @@ def _settle_memory() -> None:
     """Give back what only the start needed, and let the collector pass over what stays for good."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     with suppress(OSError, AttributeError):  # not every C library has it
         ctypes.CDLL(None).malloc_trim(0)
 
