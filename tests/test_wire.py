@@ -150,6 +150,13 @@ class ReplyTests(SynchronousTestCase):
         self.assertEqual(json.loads(frame), {"command": "send-message", "channel": channel, "data": values})
 
 
+def depth(value: object) -> int:
+    """How deep arrays and objects are nested."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
 class DepthTests(SynchronousTestCase):
     def frame(self, data: bytes) -> bytes:
         return b'{"command":"send-message","channel":"c","data":%s}' % data
@@ -171,6 +178,18 @@ class DepthTests(SynchronousTestCase):
         """Where it took every way to divide the string, this did not end."""
         for text in (b"x" * 1_000_000, b'\\"' * 500_000, b"\\" * 1_000_001):
             self.assertRaises(CommandError, wire.decode, b"[" * 201 + b'"' + text)
+
+    @given(JSON_VALUES, st.integers(2, 20), st.sampled_from([0, 3_000]))
+    def test_as_deep_as_it_is(self, value: object, most: int, padding: int) -> None:
+        payload = json.dumps([value, "x" * padding]).encode()
+        self.assertEqual(wire.is_deeper(payload, most), 1 + depth(value) > most)
+
+    def test_long_frames_are_looked_at_as_short_ones_are(self) -> None:
+        for opening, closing, levels in ((b"[", b"]", 1), (b'{"a":', b"}", 1), (b'[{"a":', b"}]", 2)):
+            for times in (1, 2, 4, 40):
+                payload = opening * times + b'"%s"' % (b"x" * 3_000) + closing * times
+                self.assertIs(wire.is_deeper(payload, levels * times), False)
+                self.assertIs(wire.is_deeper(payload, levels * times - 1), True)
 
     @given(st.text('[]{}"\\a,:1', max_size=600))
     def test_whatever_comes(self, text: str) -> None:
