@@ -99,6 +99,21 @@ def all_running(folder: Path) -> Iterator[list[Server]]:
         yield servers
 
 
+_MANY = 20_000
+"""Connections and channels that one client makes here: more than wsmb allows one by default."""
+_LIMITS = "[limits]\n" + "".join(
+    f"max_{what} = {_MANY}\n"
+    for what in (
+        "connections",
+        "connections_per_address",
+        "connections_per_user",
+        "handshakes",
+        "handshakes_per_address",
+        "channels_per_connection",
+    )
+)
+
+
 @contextmanager
 def wsmb_running(
     folder: Path, database: str | None = None, keep_data: str | None = None
@@ -106,7 +121,7 @@ def wsmb_running(
     """Our own broker."""
     own = folder / f"wsmb-{keep_data}"
     own.mkdir()
-    broker = BrokerProcess(own, database=database, keep_data=keep_data)
+    broker = BrokerProcess(own, ini=_LIMITS, database=database, keep_data=keep_data)
     with on_core(SERVER_CORE):
         broker.start()
     try:
